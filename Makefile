@@ -1,0 +1,42 @@
+# make run        set up, then run every lesson (LESSONS="03 04" for some; BACKBONE=…, DATA=… for others)
+# make test       set up, then run all tests, nbval on every lesson included
+# make lab        open JupyterLab at lesson 00
+# make outputs    run lessons fresh and store their outputs in the notebooks (LESSONS="03" for some)
+# make badges REPO=owner/name
+
+PYTHON ?= python3
+LESSONS ?=
+BACKBONE ?=
+DATA ?=
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/installed
+
+.PHONY: run test lab outputs classifier badges setup clean
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "The course needs Python 3.11 or newer; choose one with make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,spacy]"
+	@touch $@
+
+run: $(INSTALLED)
+	@$(PY) tools/course.py run $(LESSONS) $(if $(BACKBONE),--backbone "$(BACKBONE)") $(if $(DATA),--data "$(DATA)")
+
+test: $(INSTALLED)
+	$(PY) -m pytest
+
+lab: $(INSTALLED)
+	$(VENV)/bin/jupyter lab notebooks/00_start_here.ipynb
+
+outputs: $(INSTALLED)
+	@$(PY) tools/course.py outputs $(LESSONS)
+
+badges: $(INSTALLED)
+	@$(PY) tools/course.py badges "$(REPO)"
+
+clean:
+	rm -rf _build $(VENV)

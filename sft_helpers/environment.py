@@ -1,0 +1,77 @@
+"""Device, seeds and versions: what depends on the machine."""
+
+import importlib.metadata
+import os
+import platform
+import random
+import sys
+
+import numpy as np
+import torch
+
+SHOWN_VERSIONS = ("torch", "transformers", "datasets", "gensim", "scikit-learn", "numpy")
+
+
+def device():
+    """Return the device that computations run on: CUDA, else Apple's MPS, else the CPU.
+
+    Returns
+    -------
+    torch.device
+    """
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def device_label():
+    """Return the device in words, such as ``"CPU, 2 threads"`` or the GPU's model name."""
+    kind = device().type
+    if kind == "cuda":
+        return torch.cuda.get_device_name()
+    if kind == "mps":
+        return "Apple GPU (MPS)"
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def in_colab():
+    """Return True inside Google Colab."""
+    return "google.colab" in sys.modules
+
+
+def seed_everything(seed):
+    """Seed Python's, NumPy's and torch's random numbers.
+
+    Parameters
+    ----------
+    seed : int
+
+    Notes
+    -----
+    On one machine the same seed gives the same numbers. Between machines the last digits may differ,
+    see the PyTorch documentation, "Reproducibility".
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def versions():
+    """Return the versions a result depends on, as a dict from package name to version."""
+    found = {"python": platform.python_version()}
+    for package in SHOWN_VERSIONS:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def substitutes_allowed():
+    """Return False where a model or data set that cannot be had must stop the run.
+
+    ``make run`` sets ``SFT_STRICT=1``; an interactive lesson goes on with the embedded default and says so.
+    """
+    return os.environ.get("SFT_STRICT", "0") != "1"

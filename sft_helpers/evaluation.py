@@ -1,0 +1,70 @@
+"""Accuracy with an interval, and the contrast pairs' stricter score."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Interval(NamedTuple):
+    """A score between 0 and 1 and the interval around it."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self):
+        return f"{100 * self.value:.1f} % ({100 * self.low:.1f}–{100 * self.high:.1f})"
+
+
+def accuracy(labels, predictions, resamples=2000, confidence=0.95, seed=0):
+    """Return the accuracy with a bootstrap percentile interval (lesson 03, section 7).
+
+    Parameters
+    ----------
+    labels, predictions : array-like of int, shape (n,)
+    resamples : int
+    confidence : float
+    seed : int
+
+    Returns
+    -------
+    Interval
+
+    Raises
+    ------
+    ValueError
+        The two differ in length or are empty.
+
+    References
+    ----------
+    Efron: Bootstrap Methods: Another Look at the Jackknife, Annals of Statistics 7(1), 1979.
+    """
+    labels, predictions = np.asarray(labels), np.asarray(predictions)
+    if labels.shape != predictions.shape or labels.ndim != 1 or not len(labels):
+        raise ValueError(f"labels and predictions must be two equally long lists, got shapes {labels.shape} and "
+                         f"{predictions.shape}.")
+    right = (labels == predictions).astype(float)
+    draws = np.random.default_rng(seed).integers(0, len(right), (resamples, len(right)))
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(right[draws].mean(axis=1), [tail, 1 - tail])
+    return Interval(float(right.mean()), float(low), float(high))
+
+
+def both_right(pairs, labels, predictions):
+    """Return the share of contrast pairs of which both halves are classified rightly.
+
+    Parameters
+    ----------
+    pairs : list of (int, int)
+        Row numbers, from ``data.pairs``.
+    labels, predictions : array-like of int
+
+    Returns
+    -------
+    float
+        From 0 to 1. A model that gives both halves one answer scores 0; blind guessing scores 1/4.
+    """
+    if not pairs:
+        raise ValueError("There are no pairs in this data.")
+    right = np.asarray(labels) == np.asarray(predictions)
+    return float(np.mean([right[a] and right[b] for a, b in pairs]))

@@ -1,0 +1,76 @@
+"""The first cell of every notebook: find what the lesson needs and say what it runs on."""
+
+import warnings
+from dataclasses import dataclass
+
+from . import claims, environment, resources
+from . import data as labelled_texts
+
+# Notebooks are read: a library's notes to its developers do not belong in them.
+warnings.filterwarnings("ignore", category=DeprecationWarning)
+warnings.filterwarnings("ignore", category=FutureWarning)
+
+DEFAULT_DATA = "reviews"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a lesson runs with after missing resources were replaced.
+
+    Attributes
+    ----------
+    backbone : resources.Backbone or None
+    data : str or None
+        Name to give to ``data.load``.
+    """
+
+    backbone: resources.Backbone | None
+    data: str | None
+
+
+def start(backbone=None, data=None, seed=0):
+    """Find backbone and data, seed the random numbers, print the set-up summary.
+
+    Parameters
+    ----------
+    backbone : str, optional
+        As in ``resources.find_backbone``; None where the lesson needs none.
+    data : str, optional
+        As in ``data.load``; None where the lesson needs none.
+    seed : int
+
+    Returns
+    -------
+    Lesson
+
+    Raises
+    ------
+    ResourceError, DataError
+        Something asked for cannot be had. Only when the hub does not answer does an interactive lesson go on,
+        with the shipped default, and say so; under ``make run`` (``SFT_STRICT=1``) it stops as well.
+    """
+    environment.seed_everything(seed)
+    print(f"device    {environment.device_label()}")
+    versions = [f"{name} {version}" for name, version in environment.versions().items()]
+    print("versions  " + ", ".join(versions[:4]) + ",\n          " + ", ".join(versions[4:]))
+    found = _or_default(backbone, resources.EMBEDDED, resources.find_backbone)
+    if found:
+        print(f"backbone  {found.name} ({found.source})")
+    found_data = _or_default(data, DEFAULT_DATA, labelled_texts.available)
+    if found_data:
+        print(f"data      {found_data}")
+    # Claims were written for the default; a reader who changed the parameters gets "held" or "not held".
+    claims.bind(backbone in (None, resources.EMBEDDED) and data in (None, DEFAULT_DATA) and seed == 0)
+    return Lesson(found, found_data)
+
+
+def _or_default(name, default, find):
+    if name is None:
+        return None
+    try:
+        return find(name)
+    except resources.HubUnreachable as error:
+        if not environment.substitutes_allowed():
+            raise
+        print(f"{error} Going on with '{default}'.")
+        return find(default)

@@ -1,0 +1,196 @@
+"""A BERT backbone, sentence vectors, and the classifier made of backbone, pooling and head."""
+
+import json
+import logging
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+from tqdm.auto import tqdm
+from transformers import AutoTokenizer, BertConfig, BertModel
+from transformers.utils import logging as transformers_logging
+
+from . import environment, resources
+
+# Loading is reported by the set-up summary; transformers' own report goes to stderr in no fixed order.
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+
+FORMAT_VERSION = 1
+MAX_LENGTH = 128
+
+
+def load_tokenizer(backbone):
+    """Return the tokenizer of a backbone.
+
+    Parameters
+    ----------
+    backbone : resources.Backbone
+
+    Returns
+    -------
+    transformers.PreTrainedTokenizerBase
+    """
+    return AutoTokenizer.from_pretrained(backbone.folder, local_files_only=True)
+
+
+def load_backbone(backbone, pretrained=True):
+    """Return the BERT of a backbone, in eval mode, on the device at hand.
+
+    Parameters
+    ----------
+    backbone : resources.Backbone
+    pretrained : bool
+        False gives the same architecture with random weights, for comparison.
+
+    Returns
+    -------
+    transformers.BertModel
+    """
+    if pretrained:
+        model = BertModel.from_pretrained(backbone.folder, local_files_only=True, use_safetensors=True)
+    else:
+        model = BertModel(BertConfig.from_pretrained(backbone.folder, local_files_only=True))
+    return model.eval().to(environment.device())
+
+
+def mean_pooling(hidden, attention_mask):
+    """Average the vectors of the real tokens of each text.
+
+    Parameters
+    ----------
+    hidden : Tensor, shape (batch, tokens, d)
+    attention_mask : Tensor, shape (batch, tokens)
+        1 for real tokens, 0 for padding.
+
+    Returns
+    -------
+    Tensor, shape (batch, d)
+    """
+    mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+
+
+@torch.no_grad()
+def encode(texts, model, tokenizer, batch_size=32):
+    """Turn texts into vectors with a frozen backbone and mean pooling.
+
+    Parameters
+    ----------
+    texts : list of str
+    model : transformers.BertModel
+    tokenizer : transformers.PreTrainedTokenizerBase
+    batch_size : int
+
+    Returns
+    -------
+    Tensor, shape (len(texts), d), on the CPU
+        In the order of the texts.
+    """
+    texts = list(texts)
+    model.eval()
+    width = model.config.hidden_size
+    vectors = torch.zeros(len(texts), width)
+    # texts of like length share a batch, so that little padding is computed
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    starts = range(0, len(order), batch_size)
+    for start in tqdm(starts, desc="encoding", unit="batch", leave=False, disable=True if len(starts) < 5 else None):
+        chosen = order[start:start + batch_size]
+        inputs = tokenizer([texts[i] for i in chosen], padding=True, truncation=True, max_length=MAX_LENGTH,
+                           return_tensors="pt").to(model.device)
+        hidden = model(**inputs).last_hidden_state
+        vectors[chosen] = mean_pooling(hidden, inputs["attention_mask"]).cpu()
+    return vectors
+
+
+class TextClassifier(nn.Module):
+    """A backbone, mean pooling and a linear head: one score (logit) per label.
+
+    Parameters
+    ----------
+    backbone : resources.Backbone
+    id2label : dict from int to str
+    """
+
+    def __init__(self, backbone, id2label):
+        super().__init__()
+        self.source = backbone
+        self.id2label = {int(i): label for i, label in id2label.items()}
+        self.tokenizer = load_tokenizer(backbone)
+        self.backbone = load_backbone(backbone).requires_grad_(False)
+        self.head = nn.Linear(self.backbone.config.hidden_size, len(self.id2label)).to(self.backbone.device)
+
+    def forward(self, input_ids, attention_mask, token_type_ids=None):
+        """Return the logits, shape (batch, labels)."""
+        hidden = self.backbone(input_ids, attention_mask, token_type_ids).last_hidden_state
+        return self.head(mean_pooling(hidden, attention_mask))
+
+    @torch.no_grad()
+    def probabilities(self, texts):
+        """Return the probability of each label for each text, Tensor of shape (len(texts), labels), on the CPU."""
+        features = encode(texts, self.backbone, self.tokenizer)
+        return self.head(features.to(self.head.weight.device)).softmax(dim=1).cpu()
+
+    def predict(self, texts):
+        """Return the most probable label of each text, list of str."""
+        return [self.id2label[i] for i in self.probabilities(texts).argmax(dim=1).tolist()]
+
+    def save_pretrained(self, folder):
+        """Write the head (safetensors) and what it belongs to (JSON).
+
+        The frozen backbone is not copied: its checksum is noted, and checked when loading.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({name: tensor.cpu().contiguous() for name, tensor in self.head.state_dict().items()},
+                  folder / "head.safetensors")
+        config = {"format_version": FORMAT_VERSION, "backbone": self.source.name,
+                  "backbone_sha256": resources.sha256(self.source.folder / "model.safetensors"),
+                  "pooling": "mean", "id2label": self.id2label}
+        (folder / "classifier.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_pretrained(cls, folder):
+        """Load a classifier that ``save_pretrained`` wrote.
+
+        Parameters
+        ----------
+        folder : str or Path
+
+        Returns
+        -------
+        TextClassifier
+            In eval mode.
+
+        Raises
+        ------
+        ResourceError
+            A missing, damaged or foreign file, or a backbone with other weights.
+        """
+        folder = Path(folder)
+        try:
+            config = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
+            version = config["format_version"]
+            name, checksum, id2label = config["backbone"], config["backbone_sha256"], config["id2label"]
+        except FileNotFoundError as error:
+            raise resources.ResourceError(f"{folder} holds no classifier.json: it is not a saved classifier.") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise resources.ResourceError(f"{folder / 'classifier.json'} is damaged or of another kind.") from error
+        if version != FORMAT_VERSION:
+            raise resources.ResourceError(f"{folder} has format version {version}; this course reads {FORMAT_VERSION}.")
+        try:
+            head = load_file(folder / "head.safetensors")
+        except (SafetensorError, OSError) as error:
+            raise resources.ResourceError(f"{folder / 'head.safetensors'} is missing or damaged ({error}).") from error
+        backbone = resources.find_backbone(name)
+        if resources.sha256(backbone.folder / "model.safetensors") != checksum:
+            raise resources.ResourceError(f"{folder} was trained on other weights of '{name}' than those found here.")
+        classifier = cls(backbone, id2label)
+        try:
+            classifier.head.load_state_dict(head)
+        except RuntimeError as error:
+            raise resources.ResourceError(f"{folder / 'head.safetensors'} does not fit this backbone.") from error
+        return classifier.eval()
