@@ -1,6 +1,9 @@
 """A claim: a sentence of the lesson that is checked where it is printed."""
 
 import inspect
+import textwrap
+
+PAGE_WIDTH = 96  # characters of output that a rendered page shows without breaking a word
 
 _state = {"binding": True}
 
@@ -39,9 +42,7 @@ def claim(sentence, *, holds, **numbers):
     asked = inspect.signature(holds).parameters  # a sentence may show more numbers than it rests on
     true = bool(holds(**{name: numbers[name] for name in asked}))
     text = sentence.format(**numbers)
-    if _state["binding"]:
-        if not true:
-            raise ClaimError(f"This claim does not hold here: {text}")
-        print(f"✓ {text}")
-    else:
-        print(f"{'held' if true else 'not held'} on this data and backbone: {text}")
+    if _state["binding"] and not true:
+        raise ClaimError(f"This claim does not hold here: {text}")
+    verdict = "✓" if _state["binding"] else f"{'held' if true else 'not held'} on this data and backbone:"
+    print(textwrap.fill(f"{verdict} {text}", width=PAGE_WIDTH, subsequent_indent="  "))

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 SHOWN_VERSIONS = ("torch", "transformers", "datasets", "gensim", "scikit-learn", "numpy")
 
@@ -56,6 +57,29 @@ def seed_everything(seed):
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+
+
+def progress(items, what, total=None):
+    """Loop over items behind a progress bar that clears itself.
+
+    Parameters
+    ----------
+    items : iterable
+    what : str
+        Shown before the bar.
+    total : int, optional
+        Where ``len(items)`` does not tell.
+
+    Returns
+    -------
+    tqdm.tqdm
+
+    Notes
+    -----
+    No bar is drawn where ``TQDM_DISABLE`` is set, as it is while outputs are recorded: tqdm's notebook bar
+    leaves its first line in a stored output, and does not look at that variable itself.
+    """
+    return tqdm(items, desc=what, total=total, leave=False, disable=os.environ.get("TQDM_DISABLE", "0") == "1")
 
 
 def versions():

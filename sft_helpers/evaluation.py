@@ -63,8 +63,9 @@ def both_right(pairs, labels, predictions):
     -------
     float
         From 0 to 1. A model that gives both halves one answer scores 0; blind guessing scores 1/4.
+        NaN for data without pairs.
     """
     if not pairs:
-        raise ValueError("There are no pairs in this data.")
+        return float("nan")
     right = np.asarray(labels) == np.asarray(predictions)
     return float(np.mean([right[a] and right[b] for a, b in pairs]))

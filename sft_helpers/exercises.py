@@ -177,7 +177,8 @@ def _xor(weights):
     a = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=float)
     hidden = np.maximum(0, a @ W1.T + b1)
     score = hidden @ w2 + b2
-    wrong = [tuple(int(x) for x in row) for row, s, y in zip(a, score, [0, 1, 1, 0], strict=True) if (s > 0) != bool(y)]
+    wrong = [tuple(int(x) for x in row) for row, s, lit in zip(a, score, [False, True, True, False], strict=True)
+             if (s > 0) != lit]
     if not wrong:
         return None
     if np.allclose(W1[0], W1[1]) and np.isclose(b1[0], b1[1]):
@@ -203,7 +204,7 @@ def _steps(count):
     if got == 32:
         return "that is the number for one epoch."
     if got == 96:
-        return "right for 1000 examples, wrong where they divide evenly (64, 32, 2), or where they fill no batch (5, 8, 1)."
+        return "right for 1000 examples, wrong where they divide evenly (64, 32, 2) or fill no batch (5, 8, 1)."
     return f"for 1000 examples, batches of 32 and 3 epochs it is not {got}."
 
 
@@ -220,7 +221,7 @@ def _momentum(step):
     if _close(v, 2.45) and _close(w, 1.0 - 0.05):
         return "the step should use the new velocity, not the old one."
     if _close(v, 0.45 + 0.2):
-        return "the gradient enters the velocity by 0.1 here; in this lesson lr scales the step alone, not the velocity."
+        return "the gradient enters the velocity times 0.1; in this lesson lr scales the step alone."
     return "first v ← momentum · v + gradient, then w ← w − lr · v; give back (w, v)."
 
 

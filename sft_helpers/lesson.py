@@ -1,7 +1,9 @@
 """The first cell of every notebook: find what the lesson needs and say what it runs on."""
 
+import json
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import claims, environment, resources
 from . import data as labelled_texts
@@ -69,8 +71,23 @@ def _or_default(name, default, find):
         return None
     try:
         return find(name)
-    except resources.HubUnreachable as error:
+    except resources.HubUnreachableError as error:
         if not environment.substitutes_allowed():
             raise
         print(f"{error} Going on with '{default}'.")
         return find(default)
+
+
+def course_map():
+    """Return the lessons that are there, from the notebooks' own metadata.
+
+    Returns
+    -------
+    list of (str, str, int)
+        Number, title and minutes, in order.
+    """
+    lessons = []
+    for path in sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("[0-9][0-9]_*.ipynb")):
+        about = json.loads(path.read_text(encoding="utf-8"))["metadata"]["course"]
+        lessons.append((about["lesson"], about["title"], about["minutes"]))
+    return lessons

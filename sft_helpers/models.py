@@ -8,7 +8,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
-from tqdm.auto import tqdm
 from transformers import AutoTokenizer, BertConfig, BertModel
 from transformers.utils import logging as transformers_logging
 
@@ -96,8 +95,7 @@ def encode(texts, model, tokenizer, batch_size=32):
     vectors = torch.zeros(len(texts), width)
     # texts of like length share a batch, so that little padding is computed
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    starts = range(0, len(order), batch_size)
-    for start in tqdm(starts, desc="encoding", unit="batch", leave=False, disable=True if len(starts) < 5 else None):
+    for start in environment.progress(range(0, len(order), batch_size), "encoding"):
         chosen = order[start:start + batch_size]
         inputs = tokenizer([texts[i] for i in chosen], padding=True, truncation=True, max_length=MAX_LENGTH,
                            return_tensors="pt").to(model.device)
@@ -113,14 +111,20 @@ class TextClassifier(nn.Module):
     ----------
     backbone : resources.Backbone
     id2label : dict from int to str
+    trained_layers : int
+        How many of the backbone's topmost layers may be trained (and are saved); the others stay frozen.
     """
 
-    def __init__(self, backbone, id2label):
+    def __init__(self, backbone, id2label, trained_layers=0):
         super().__init__()
         self.source = backbone
         self.id2label = {int(i): label for i, label in id2label.items()}
+        self.trained_layers = trained_layers
         self.tokenizer = load_tokenizer(backbone)
         self.backbone = load_backbone(backbone).requires_grad_(False)
+        layers = self.backbone.encoder.layer
+        for layer in layers[len(layers) - trained_layers:]:
+            layer.requires_grad_(True)
         self.head = nn.Linear(self.backbone.config.hidden_size, len(self.id2label)).to(self.backbone.device)
 
     def forward(self, input_ids, attention_mask, token_type_ids=None):
@@ -139,17 +143,18 @@ class TextClassifier(nn.Module):
         return [self.id2label[i] for i in self.probabilities(texts).argmax(dim=1).tolist()]
 
     def save_pretrained(self, folder):
-        """Write the head (safetensors) and what it belongs to (JSON).
+        """Write the trained weights (safetensors, 16 bit) and what they belong to (JSON).
 
-        The frozen backbone is not copied: its checksum is noted, and checked when loading.
+        The frozen part of the backbone is not copied: its checksum is noted, and checked when loading.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.cpu().contiguous() for name, tensor in self.head.state_dict().items()},
-                  folder / "head.safetensors")
+        trained = {name: weight.detach().cpu().half().contiguous()
+                   for name, weight in self.named_parameters() if weight.requires_grad}
+        save_file(trained, folder / "trained.safetensors")
         config = {"format_version": FORMAT_VERSION, "backbone": self.source.name,
                   "backbone_sha256": resources.sha256(self.source.folder / "model.safetensors"),
-                  "pooling": "mean", "id2label": self.id2label}
+                  "pooling": "mean", "trained_layers": self.trained_layers, "id2label": self.id2label}
         (folder / "classifier.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -171,26 +176,27 @@ class TextClassifier(nn.Module):
             A missing, damaged or foreign file, or a backbone with other weights.
         """
         folder = Path(folder)
+        about, weights = folder / "classifier.json", folder / "trained.safetensors"
+        if not about.is_file():
+            raise resources.ResourceError(f"{folder} holds no classifier.json: it is not a saved classifier.")
         try:
-            config = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
-            version = config["format_version"]
-            name, checksum, id2label = config["backbone"], config["backbone_sha256"], config["id2label"]
-        except FileNotFoundError as error:
-            raise resources.ResourceError(f"{folder} holds no classifier.json: it is not a saved classifier.") from error
+            config = json.loads(about.read_text(encoding="utf-8"))
+            version, name, checksum = (config[key] for key in ("format_version", "backbone", "backbone_sha256"))
+            id2label, trained_layers = config["id2label"], config["trained_layers"]
         except (ValueError, KeyError, TypeError) as error:
-            raise resources.ResourceError(f"{folder / 'classifier.json'} is damaged or of another kind.") from error
+            raise resources.ResourceError(f"{about} is damaged or of another kind.") from error
         if version != FORMAT_VERSION:
-            raise resources.ResourceError(f"{folder} has format version {version}; this course reads {FORMAT_VERSION}.")
+            raise resources.ResourceError(f"{about} has format version {version}; this course reads {FORMAT_VERSION}.")
         try:
-            head = load_file(folder / "head.safetensors")
+            trained = load_file(weights)
         except (SafetensorError, OSError) as error:
-            raise resources.ResourceError(f"{folder / 'head.safetensors'} is missing or damaged ({error}).") from error
+            raise resources.ResourceError(f"{weights} is missing or damaged and is not used ({error}).") from error
         backbone = resources.find_backbone(name)
         if resources.sha256(backbone.folder / "model.safetensors") != checksum:
             raise resources.ResourceError(f"{folder} was trained on other weights of '{name}' than those found here.")
-        classifier = cls(backbone, id2label)
-        try:
-            classifier.head.load_state_dict(head)
-        except RuntimeError as error:
-            raise resources.ResourceError(f"{folder / 'head.safetensors'} does not fit this backbone.") from error
+        classifier = cls(backbone, id2label, trained_layers)
+        expected = {name: weight.shape for name, weight in classifier.named_parameters() if weight.requires_grad}
+        if expected != {name: tensor.shape for name, tensor in trained.items()}:
+            raise resources.ResourceError(f"{weights} does not fit {about.name} beside it.")
+        classifier.load_state_dict({name: tensor.float() for name, tensor in trained.items()}, strict=False)
         return classifier.eval()

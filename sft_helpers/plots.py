@@ -83,3 +83,95 @@ def boundary(axis, decide, points, labels, names=("class 0", "class 1"), margin=
         axis.scatter(chosen[:, 0], chosen[:, 1], c=colour, marker=marker, s=28, edgecolors="black",
                      linewidths=0.5, label=names[label])
     axis.grid(False)
+
+
+def ladder(rungs, titles=("Ordinary reviews", "Contrast pairs")):
+    """Draw the ladder twice: accuracy on ordinary texts, and contrast pairs with both halves right.
+
+    Parameters
+    ----------
+    rungs : dict from str to (evaluation.Interval, float)
+        For each rung, lowest first: accuracy with its interval, and share of pairs both right; all from 0 to 1.
+    titles : (str, str)
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = subplots(1, 2, figsize=(9, 0.9 + 0.48 * len(rungs)), sharey=True)
+    names = list(rungs)[::-1]
+    for axis, title, label in zip(axes, titles, ("right (%), 95 % interval", "both halves right (%)"), strict=True):
+        axis.set(title=title, xlabel=label, xlim=(0, 100))
+        axis.grid(axis="y", visible=False)
+    for row, name in enumerate(names):
+        score, both = rungs[name]
+        whiskers = [[100 * (score.value - score.low)], [100 * (score.high - score.value)]]
+        axes[0].barh(row, 100 * score.value, xerr=whiskers, color=BLUE, capsize=4)
+        axes[1].barh(row, 100 * both, color=ORANGE)
+    axes[0].set_yticks(range(len(names)), names)
+    axes[1].axvline(25, color=RED, linestyle="--", linewidth=1)
+    axes[1].annotate("blind guessing", (27, len(names) - 1), color=RED, va="center", fontsize=9)
+    return figure
+
+
+def word_maps(tables, groups):
+    """Draw words of several tables in the plane, by the two directions in which they differ most (PCA).
+
+    Parameters
+    ----------
+    tables : dict from str to gensim.models.KeyedVectors
+        For each map its title and its vectors.
+    groups : dict from str to list of str
+        Words that belong together; a word that a table lacks is left out of its map.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    import numpy as np
+    from sklearn.decomposition import PCA
+
+    figure, axes = subplots(1, len(tables), figsize=(9, 4.6))
+    for axis, (title, vectors) in zip(axes, tables.items(), strict=True):
+        shown = [(word, look) for look, words in zip(zip(groups, PALETTE, "os^D", strict=False), groups.values(),
+                                                     strict=True) for word in words if word in vectors]
+        spots = PCA(2, random_state=0).fit_transform(
+            np.array([vectors.get_vector(word, norm=True) for word, _ in shown]))
+        named = set()
+        for (word, (group, colour, marker)), spot in zip(shown, spots, strict=True):
+            axis.scatter(*spot, color=colour, marker=marker, s=22, label=None if group in named else group)
+            axis.annotate(word, spot, xytext=(4, 2), textcoords="offset points", fontsize=8, color=colour)
+            named.add(group)
+        axis.margins(0.12)
+        axis.set(title=title, xlabel="first direction", xticks=[], yticks=[])
+    axes[0].set_ylabel("second direction")
+    axes[-1].legend(fontsize=8, loc="best")
+    return figure
+
+
+def architecture():
+    """Draw supervised fine-tuning as boxes that bear the names used in the code.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axis = subplots(figsize=(9, 2.7))
+    boxes = (("tokenizer", "text → numbers", "#E8E8E8"), ("backbone", "pretrained (BERT)", SKY),
+             ("head", "new, yours", ORANGE), ("loss", "how wrong?", "#E8E8E8"))
+    for x, (name, note, colour) in enumerate(boxes):
+        axis.text(x, 1, name, ha="center", va="center", fontsize=13, weight="bold",
+                  bbox={"boxstyle": "round,pad=0.6", "facecolor": colour, "edgecolor": BLACK})
+        axis.text(x, 0.66, note, ha="center", va="top", fontsize=10.5)
+    flow = {"arrowstyle": "->", "linewidth": 1.8}
+    for tail, tip in ((-0.75, -0.38), (0.38, 0.6), (1.39, 1.74), (2.27, 2.74), (3.8, 3.28)):
+        axis.annotate("", (tip, 1), (tail, 1), arrowprops=flow)
+    axis.text(-0.8, 1, "your\ntexts", ha="right", va="center")
+    axis.text(3.85, 1, "your\nlabels", ha="left", va="center")
+    for tip, style in ((2, "-"), (1, "--")):
+        axis.annotate("", (tip, 1.25), (3, 1.25), arrowprops={**flow, "color": RED, "linestyle": style,
+                                                               "connectionstyle": "arc3,rad=0.35"})
+    axis.text(2, 1.78, "optimizer: changes weights so that the loss falls", ha="center", color=RED)
+    axis.set(xlim=(-1.2, 4.2), ylim=(0.45, 1.9))
+    axis.axis("off")
+    return figure

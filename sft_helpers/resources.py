@@ -2,6 +2,8 @@
 
 import hashlib
 import importlib.util
+import io
+import json
 import os
 import re
 import socket
@@ -24,7 +26,7 @@ class ResourceError(Exception):
     """A model, a word list or a data set cannot be used; the message says which and the way out."""
 
 
-class HubUnreachable(ResourceError):
+class HubUnreachableError(ResourceError):
     """The Hugging Face hub did not answer within ``HUB_SECONDS``, and the local cache has no copy."""
 
 
@@ -68,7 +70,7 @@ def find_backbone(name=EMBEDDED):
 
     Raises
     ------
-    HubUnreachable
+    HubUnreachableError
         The hub does not answer and its cache on this machine has no copy.
     ResourceError
         Unknown name, damaged weights, or a model that is not a BERT.
@@ -103,7 +105,7 @@ def hub_folder(name, kind, patterns=None):
 
     Raises
     ------
-    HubUnreachable, ResourceError
+    HubUnreachableError, ResourceError
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
@@ -122,7 +124,7 @@ def hub_folder(name, kind, patterns=None):
         try:
             return Path(snapshot_download(**wanted, local_files_only=True))
         except Exception:
-            raise HubUnreachable(
+            raise HubUnreachableError(
                 f"The {what} '{name}' is not on this machine and the hub at {_endpoint()} does not answer "
                 f"({type(error).__name__}).") from error
     try:
@@ -204,8 +206,6 @@ def _embedded_folder():
 
 
 def _check_model_folder(folder):
-    import json
-
     from safetensors import SafetensorError, safe_open
 
     config = folder / "config.json"
@@ -246,8 +246,8 @@ def _nltk_stop_words():
     except LookupError:
         pass
     try:
-        # quiet=True still returns False when the download failed: the value has to be looked at
-        done = _within(HUB_SECONDS, lambda: nltk.download("stopwords", quiet=True))
+        # A failed download raises nothing: it prints and returns False, so the value has to be looked at.
+        done = _within(HUB_SECONDS, lambda: nltk.download("stopwords", quiet=True, print_error_to=io.StringIO()))
     except Exception:
         done = False
     if not done:

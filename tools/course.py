@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "_build"
 CELL_SECONDS = 600  # only to catch a hang
-ADDRESS = re.compile(r"github(\.com)?/[\w.-]+/[\w.-]+?(?=/blob/|\.git\b|[\"'\s)]|$)")
 
 
 def lessons(wanted=()):
@@ -159,14 +158,18 @@ def tidy(notebook):
 
 
 def badges(arguments):
-    """Write the published address into pyproject.toml, README.md and every notebook."""
+    """Write the published address into pyproject.toml, where it stands, and from there into README and notebooks."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", arguments.repo):
         sys.exit(f"'{arguments.repo}' is not an address of the form owner/name.")
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    old = re.search(r'Repository = "https://github\.com/([\w.-]+/[\w.-]+)"', project).group(1)
     paths = [ROOT / "pyproject.toml", ROOT / "README.md", *NOTEBOOKS.glob("*.ipynb"),
              *NOTEBOOKS.glob("solutions/*.ipynb")]
     for path in paths:
         before = path.read_text(encoding="utf-8")
-        after = ADDRESS.sub(lambda found: f"github{found.group(1) or ''}/{arguments.repo}", before)
+        after = before
+        for host in ("github.com", "colab.research.google.com/github"):
+            after = after.replace(f"{host}/{old}", f"{host}/{arguments.repo}")
         if after != before:
             path.write_text(after, encoding="utf-8", newline="\n")
             print(f"{path.relative_to(ROOT)}: address written")

@@ -1,0 +1,33 @@
+"""Claims bind on the default profile and report on any other."""
+
+import pytest
+
+from sft_helpers import claims
+
+
+@pytest.fixture(autouse=True)
+def binding():
+    yield
+    claims.bind(True)
+
+
+def test_a_true_claim_prints_its_sentence_with_its_numbers(capsys):
+    claims.claim("The loss is {loss:.2f} of {n}.", loss=0.693, n=4, holds=lambda loss: loss < 1)
+    assert capsys.readouterr().out == "✓ The loss is 0.69 of 4.\n"
+
+
+def test_an_untrue_claim_stops_the_default_run():
+    with pytest.raises(claims.ClaimError, match="does not hold here: The loss is 2"):
+        claims.claim("The loss is {loss}.", loss=2, holds=lambda loss: loss < 1)
+
+
+@pytest.mark.parametrize(("loss", "said"), [(0.5, "held on"), (2, "not held on")])
+def test_elsewhere_a_claim_reports(loss, said, capsys):
+    claims.bind(False)
+    claims.claim("The loss is {loss}.", loss=loss, holds=lambda loss: loss < 1)
+    assert capsys.readouterr().out.startswith(said)
+
+
+def test_a_claim_about_a_number_it_does_not_give_is_a_mistake():
+    with pytest.raises(KeyError):
+        claims.claim("The loss is {loss}.", loss=2, holds=lambda accuracy: accuracy < 1)

@@ -1,0 +1,107 @@
+"""The runner: reports, failures that are named, parameters, refusals, badges."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location("course", ROOT / "tools" / "course.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    (tmp_path / "notebooks").mkdir()
+    for name, folder in (("ROOT", ""), ("NOTEBOOKS", "notebooks"), ("BUILD", "_build")):
+        monkeypatch.setattr(module, name, tmp_path / folder)
+    monkeypatch.setattr(module.os, "environ", dict(module.os.environ))
+    return module
+
+
+def add(course, name, *sources):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[0].metadata["tags"] = ["parameters"]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, course.NOTEBOOKS / f"{name}.ipynb")
+
+
+def run(course, monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["course", *arguments])
+    course.main()
+
+
+def test_a_failing_lesson_is_named_and_the_others_still_run(course, monkeypatch, capsys):
+    add(course, "00_good", "data = 'reviews'", "print(data)")
+    add(course, "01_bad", "x = 1", "y = 2\nx / 0")
+    add(course, "02_good", "import os", "assert os.environ['SFT_STRICT'] == '1'")
+    with pytest.raises(SystemExit) as stop:
+        run(course, monkeypatch, "run")
+    assert "01_bad.ipynb, cell 2 (y = 2): ZeroDivisionError" in str(stop.value)
+    report = json.loads((course.BUILD / "run.json").read_text())
+    assert [row["status"] for row in report["lessons"]] == ["passed", "failed", "passed"]
+    assert set(report) == {"device", "backbone", "data", "lessons"}
+    assert set(report["lessons"][0]) == {"lesson", "status", "seconds", "peak_mib"}
+    assert all(row["seconds"] > 0 and row["peak_mib"] > 10 for row in report["lessons"])
+    said = capsys.readouterr().out
+    assert "peak MiB" in said and "02_good" in said
+    assert (course.BUILD / "executed" / "02_good.ipynb").is_file()
+
+
+def test_some_lessons_and_unknown_ones(course, monkeypatch):
+    add(course, "00_a", "x = 1")
+    add(course, "01_b", "x = 1")
+    run(course, monkeypatch, "run", "01")
+    assert [row["lesson"] for row in json.loads((course.BUILD / "run.json").read_text())["lessons"]] == ["01_b"]
+    with pytest.raises(SystemExit, match="There is no lesson 07; there are 00_a, 01_b"):
+        run(course, monkeypatch, "run", "07")
+
+
+def test_parameters_reach_the_tagged_cell_and_nothing_else_changes(course, monkeypatch, tmp_path):
+    mine = tmp_path / "mine.csv"
+    mine.write_text("text,label\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(30)))
+    add(course, "00_a", "data = 'reviews'\nseed = 0", "print(data, seed)")
+    add(course, "01_b", "seed = 0", "print(seed)")  # has no data: it is run as it stands
+    monkeypatch.chdir(tmp_path)
+    run(course, monkeypatch, "run", "--data", "mine.csv")
+    executed = nbformat.read(course.BUILD / "executed" / "00_a.ipynb", 4)
+    assert executed.cells[-1].outputs[0].text == f"{mine} 0\n"
+    assert [cell.source for cell in executed.cells if "injected-parameters" not in cell.metadata.get("tags", [])] == [
+        "data = 'reviews'\nseed = 0", "print(data, seed)"]
+    assert json.loads((course.BUILD / "run.json").read_text())["data"] == "mine.csv"
+
+
+@pytest.mark.parametrize(("option", "value", "says"), [
+    ("--backbone", "bert-bse", "Unknown backbone 'bert-bse'"),
+    ("--data", "nowhere.csv", "there is no such file"),
+])
+def test_what_cannot_be_had_stops_the_run_with_one_sentence(option, value, says):
+    done = subprocess.run([sys.executable, "tools/course.py", "run", option, value], cwd=ROOT, capture_output=True,
+                          text=True)
+    assert done.returncode == 1
+    assert says in done.stderr and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+
+
+def test_badges_are_written_everywhere(course, monkeypatch):
+    for path in (ROOT / "pyproject.toml", ROOT / "README.md", *sorted((ROOT / "notebooks").glob("*.ipynb"))):
+        target = course.ROOT / path.relative_to(ROOT)
+        target.write_bytes(path.read_bytes())
+    run(course, monkeypatch, "badges", "some-one/my.course")
+    project = (course.ROOT / "pyproject.toml").read_text()
+    assert 'Repository = "https://github.com/some-one/my.course"' in project
+    for path in course.NOTEBOOKS.glob("*.ipynb"):
+        text = path.read_text()
+        assert f"colab.research.google.com/github/some-one/my.course/blob/main/notebooks/{path.name}" in text
+        assert "https://github.com/some-one/my.course.git" in text
+        assert "OWNER/REPO" not in text
+        nbformat.validate(nbformat.read(path, 4))
+    run(course, monkeypatch, "badges", "other/name")  # and again, from a written address
+    assert "github.com/other/name" in (course.ROOT / "pyproject.toml").read_text()
+    with pytest.raises(SystemExit, match="not an address"):
+        run(course, monkeypatch, "badges", "nonsense")

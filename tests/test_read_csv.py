@@ -1,0 +1,116 @@
+"""The reader's own CSV: every fault ends in one sentence that names file and row; nothing is dropped."""
+
+import pytest
+
+from sft_helpers.data import DataError, available, load, read_csv
+
+GOOD = "text,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(40))
+
+
+def written(tmp_path, content, name="mine.csv"):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+    return str(path)
+
+
+@pytest.mark.parametrize(("content", "says"), [
+    ("", "the file is empty"),
+    ("\n\n", "the file is empty"),
+    ("text,label\n", "no row below"),
+    ("text,label\ngut,a\nsch\xf6n,b\n".encode("latin-1"), "row 3: the text is not UTF-8"),
+    (GOOD.encode("utf-16"), "row 1: the text is not UTF-8"),
+    ("text,label\ngood\x00,a\nbad,b\n", "row 2: a NUL character"),
+    ("review,label\ngood,a\nbad,b\n", "no column 'text'; the columns are review, label"),
+    ("text,sentiment\ngood,a\nbad,b\n", "no column 'label'"),
+    ("text,label,label\ngood,a,a\nbad,b,b\n", "two columns are named 'label'"),
+    ("text,label\ngood,a\n,b\n", "row 3: the text is empty"),
+    ("text,label\ngood,a\n  ,b\n", "row 3: the text is empty"),
+    ("text,label\ngood,\nbad,b\n", "row 2: the label is empty"),
+    ("text,label\ngood,a\nbad,b,c\n", "row 3: 3 columns where the header has 2"),
+    ("text,label\ngood,a\nbad\n", "row 3: 1 columns where the header has 2"),
+    ('text,label\ngood,a\n"bad,b\nugly,b\n', "row 3: not a well-formed CSV row"),
+    ('text,label\n"two\nlines",a\ngood,a\n"bad" indeed,b\n', "row 5: not a well-formed CSV row"),
+    ("text,label\ngood,a\nfine,a\n", "every row has the label 'a'"),
+    ("text,label,split\ngood,a,train\nbad,b,training\n", "row 3: unknown split 'training'"),
+])
+def test_a_fault_is_named_with_file_and_row(tmp_path, content, says):
+    path = written(tmp_path, content)
+    with pytest.raises(DataError) as error:
+        load(path)
+    message = str(error.value)
+    assert message.startswith(path)
+    assert says in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(("content", "says"), [
+    ("good,a,train\nbad,b,train\nfine,a,test\nugly,b,test\n", "no row has the split 'validation'"),
+    ("good,a,train\nbad,a,train\nfine,b,test\nugly,a,validation\n", "every training row has the label 'a'"),
+    ("good,a,train\nbad,b,train\nfine,c,test\nugly,a,validation\n", "row 4: unknown label 'c'"),
+    ("good,a,train\nbad,b,train\nGood ,a,test\nugly,a,validation\n", "rows 2 and 4: the same text stands in"),
+])
+def test_a_split_column_is_checked(tmp_path, content, says):
+    with pytest.raises(DataError, match=says):
+        load(written(tmp_path, "text,label,split\n" + content))
+
+
+def test_missing_file():
+    with pytest.raises(DataError, match="nowhere.csv: there is no such file"):
+        load("nowhere.csv")
+
+
+def test_unknown_name_says_what_is_possible():
+    with pytest.raises(DataError, match="Possible are 'reviews', the path of a CSV file"):
+        load("reviws")
+
+
+def test_too_few_texts_of_a_label(tmp_path):
+    with pytest.raises(DataError, match="label 'b' has 2 different texts"):
+        load(written(tmp_path, "text,label\n" + "".join(f"t{i},a\n" for i in range(9)) + "x,b\ny,b\n"))
+
+
+def test_the_same_text_with_two_labels(tmp_path):
+    with pytest.raises(DataError, match="rows 42 and 43: the same text is labelled 'a' and 'b'"):
+        load(written(tmp_path, GOOD + "so so,a\nSo  so,b\n"))
+
+
+def test_every_row_arrives_once(tmp_path):
+    found = load(written(tmp_path, GOOD))
+    texts = sorted(text for rows in found.values() for text in rows["text"])
+    assert texts == sorted(f"text number {i}" for i in range(40))
+    assert {name: len(rows) for name, rows in found.items()} == {"train": 28, "validation": 4, "test": 8}
+    assert found["train"].features["label"].names == ["a", "b"]
+
+
+def test_the_split_is_stratified_and_fixed_by_its_seed(tmp_path):
+    path = written(tmp_path, GOOD)
+    first, again, other = (load(path, seed=seed) for seed in (0, 0, 1))
+    for rows in first.values():
+        assert sum(rows["label"]) * 2 == len(rows)
+    assert list(first["test"]["text"]) == list(again["test"]["text"])
+    assert list(first["test"]["text"]) != list(other["test"]["text"])
+
+
+def test_equal_texts_never_part(tmp_path):
+    content = "text,label\n" + "".join(f"text {i % 12},{'ab'[i % 2]}\n" for i in range(48))
+    found = load(written(tmp_path, content))
+    sets = [set(rows["text"]) for rows in found.values()]
+    assert sum(map(len, sets)) == 12 and sum(map(len, found.values())) == 48
+
+
+def test_quoted_commas_line_breaks_and_a_byte_order_mark(tmp_path):
+    path = written(tmp_path, '\ufefftext,label\r\n"one, two",a\r\n"three\r\nfour",b\r\n"say ""five""\u2028six",b\r\n')
+    rows = read_csv(path)
+    assert [row["text"] for row in rows] == ["one, two", "three\r\nfour", 'say "five"\u2028six']
+    assert [row["row"] for row in rows] == [2, 3, 5]
+
+
+def test_other_column_names(tmp_path):
+    path = written(tmp_path, GOOD.replace("text,label", "review,stars"))
+    assert len(load(path, text_column="review", label_column="stars")["train"]) == 28
+
+
+def test_relative_paths_are_relative_to_where_it_runs(tmp_path, monkeypatch):
+    written(tmp_path, GOOD)
+    monkeypatch.chdir(tmp_path)
+    assert available("mine.csv") == "mine.csv"

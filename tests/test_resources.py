@@ -1,0 +1,291 @@
+"""Models and data sets: found, checked, refused with a sentence, and never waited for."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from sft_helpers import models, resources
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    return resources.find_backbone()
+
+
+@pytest.fixture
+def model_folder(tmp_path):
+    """A real, tiny BERT on disk."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path / "tiny"
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "soup", "cold"]
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(pieces), encoding="utf-8")
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    BertModel(BertConfig(vocab_size=len(pieces), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+                         intermediate_size=32)).save_pretrained(folder)
+    return folder
+
+
+def test_the_embedded_backbone_is_the_published_one(embedded):
+    assert resources.sha256(embedded.folder / "model.safetensors") == resources.EMBEDDED_SHA256
+    model = models.load_backbone(embedded)
+    assert type(model).__name__ == "BertModel" and not model.training
+    assert sum(p.numel() for p in model.parameters()) == 22_713_216
+
+
+def test_encoding_does_not_depend_on_batch_order_or_neighbours(embedded):
+    model, tokenizer = models.load_backbone(embedded), models.load_tokenizer(embedded)
+    texts = ["Cold soup.", "The soup was not cold at all, and the bread came warm.", "Good!"]
+    together = models.encode(texts, model, tokenizer)
+    assert together.shape == (3, 384)
+    for text, vector in zip(texts, together, strict=True):
+        assert (models.encode([text], model, tokenizer)[0] - vector).abs().max() < 1e-5
+    assert models.encode([], model, tokenizer).shape == (0, 384)
+
+
+def test_a_damaged_embedded_file_is_named_and_refused(embedded, tmp_path, monkeypatch):
+    package = tmp_path / resources.EMBEDDED_PACKAGE
+    shutil.copytree(embedded.folder, package / "model")
+    (package / "__init__.py").write_text("")
+    weights = package / "model" / "model.safetensors"
+    with open(weights, "r+b") as file:
+        file.seek(5_000_000)
+        file.write(b"\x00\x01")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(resources.ResourceError, match="model.safetensors is missing or damaged"):
+        resources.find_backbone()
+
+
+def test_a_folder_of_ones_own(model_folder, monkeypatch):
+    found = resources.find_backbone(str(model_folder))
+    assert found.source == "local folder"
+    assert models.load_backbone(found).config.hidden_size == 16
+    assert models.load_tokenizer(found)("cold soup")["input_ids"][1:-1] == [6, 5]
+
+
+@pytest.mark.parametrize(("damage", "says"), [
+    (lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:900]), "is damaged"),
+    (lambda f: (f / "model.safetensors").unlink(), "holds no model.safetensors"),
+    (lambda f: (f / "config.json").unlink(), "holds no config.json"),
+    (lambda f: (f / "config.json").write_text("{"), "is damaged"),
+    (lambda f: (f / "config.json").write_text('{"model_type": "roberta"}'), "needs a BERT"),
+    (lambda f: [p.unlink() for p in (*f.glob("tokenizer*"), *f.glob("vocab*"))], "holds no tokenizer"),
+])
+def test_a_broken_folder_is_refused(model_folder, damage, says):
+    damage(model_folder)
+    with pytest.raises(resources.ResourceError, match=says) as error:
+        resources.find_backbone(str(model_folder))
+    assert str(model_folder) in str(error.value)
+
+
+def test_an_unknown_name_says_what_is_possible(model_folder, monkeypatch):
+    monkeypatch.chdir(model_folder.parent)
+    with pytest.raises(resources.ResourceError) as error:
+        resources.find_backbone("bert-bse")
+    for hint in ("'embedded'", "'google-bert/bert-base-uncased'", "tiny"):
+        assert hint in str(error.value)
+
+
+# ---- the hub: a small stand-in on this machine, spoken to through HF_ENDPOINT -------------------------------
+
+
+class Hub(BaseHTTPRequestHandler):
+    """The part of the hub's protocol that snapshot_download speaks, serving folders of `files`."""
+
+    files, commit = {}, "0123456789abcdef0123456789abcdef01234567"
+
+    def log_message(self, *_):
+        pass
+
+    def do_HEAD(self):
+        self.do_GET(body=False)
+
+    def do_GET(self, body=True):
+        path = self.path.split("?")[0].strip("/")
+        kind = "datasets" if "datasets/" in path else "models"
+        name = next((name for name in self.files if name in path), None)
+        if name is None:
+            return self.answer(404, b"{}", {"X-Error-Code": "RepoNotFound"}, body)
+        if path.startswith("api/"):
+            siblings = [{"rfilename": file, "size": len(data)} for file, data in self.files[name].items()]
+            if "/tree/" in path:
+                tree = [{"type": "file", "path": file, "size": len(data), "oid": "0" * 40}
+                        for file, data in self.files[name].items()]
+                return self.answer(200, json.dumps(tree).encode(), {}, body)
+            info = {"id": name, "modelId": name, "sha": self.commit, "siblings": siblings, "private": False,
+                    "tags": [], "downloads": 0, "likes": 0, "_id": kind}
+            return self.answer(200, json.dumps(info).encode(), {}, body)
+        data = self.files[name].get(path.split("/resolve/")[1].split("/", 1)[1])
+        if data is None:
+            return self.answer(404, b"", {"X-Error-Code": "EntryNotFound"}, body)
+        return self.answer(200, data, {"X-Repo-Commit": self.commit, "ETag": f'"{hash(data) & 0xffffffff:x}"'}, body)
+
+    def answer(self, status, data, headers, body):
+        self.send_response(status)
+        for key, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **headers}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if body:
+            self.wfile.write(data)
+
+
+@contextlib.contextmanager
+def serving(files):
+    handler = type("Serving", (Hub,), {"files": files})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def ask(code, endpoint, home, **more):
+    """Run code in a fresh Python that knows the hub under another address; return what it printed."""
+    environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1",
+                   "TQDM_DISABLE": "1", **more}
+    environment.pop("HF_HUB_OFFLINE", None)
+    environment.update(more)
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, env=environment,
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+FIND = """
+    import time
+    from sft_helpers import models, resources
+    import huggingface_hub, transformers
+    began = time.perf_counter()
+    try:
+        found = resources.find_backbone({name!r})
+        print(found.source, models.load_backbone(found).config.hidden_size)
+    except resources.ResourceError as error:
+        print(type(error).__name__, error)
+    print("seconds", time.perf_counter() - began)
+"""
+
+
+def test_a_model_comes_from_the_hub_that_hf_endpoint_names(model_folder, tmp_path):
+    files = {path.name: path.read_bytes() for path in model_folder.iterdir()}
+    with serving({"someone/tiny-bert": files}) as endpoint:
+        said = ask(FIND.format(name="someone/tiny-bert"), endpoint, tmp_path / "home")
+        assert said.startswith("Hugging Face hub 16")
+        missing = ask(FIND.format(name="someone/tyni-bert"), endpoint, tmp_path / "home")
+        assert "The hub has no model named 'someone/tyni-bert'" in missing
+    # the hub is gone; its cache under HF_HOME still answers
+    said = ask(FIND.format(name="someone/tiny-bert"), endpoint, tmp_path / "home")
+    assert said.startswith("Hugging Face hub 16")
+    said = ask(FIND.format(name="someone/tiny-bert"), endpoint, tmp_path / "home", HF_HUB_OFFLINE="1")
+    assert said.startswith("Hugging Face hub 16")
+    # and a home without the cache has nothing
+    said = ask(FIND.format(name="someone/tiny-bert"), endpoint, tmp_path / "other")
+    assert said.startswith("HubUnreachableError The model 'someone/tiny-bert' is not on this machine")
+
+
+def test_a_hub_that_never_answers_costs_seconds(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        said = ask(FIND.format(name="someone/tiny-bert"), endpoint, tmp_path / "home")
+    assert said.startswith("HubUnreachableError")
+    assert float(said.split("seconds ")[1]) < 30  # a limit that only catches a hang
+
+
+START = """
+    from sft_helpers import lesson, resources
+    try:
+        here = lesson.start(backbone="someone/tiny-bert", data="someone/reviews")
+        print("RUNS WITH", here.backbone.name, here.data)
+    except resources.ResourceError as error:
+        print("STOPS", error)
+"""
+
+
+def test_an_interactive_lesson_goes_on_with_the_default_and_a_strict_run_stops(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = f"http://127.0.0.1:{server.getsockname()[1]}"
+    said = ask(START, closed, tmp_path)
+    assert "RUNS WITH embedded reviews" in said
+    assert said.count("Going on with") == 2
+    said = ask(START, closed, tmp_path, SFT_STRICT="1")
+    assert "STOPS The model 'someone/tiny-bert' is not on this machine" in said
+
+
+LOAD = """
+    from sft_helpers.data import DataError, load
+    try:
+        found = load({name!r})
+        print({{split: (len(rows), rows.features["label"].names, sorted(set(rows["label"]))) for split, rows in
+               found.items()}})
+        print(found["train"].column_names)
+    except DataError as error:
+        print("DataError", error)
+"""
+
+
+def parquet(tmp_path, texts, labels, column="text"):
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features({"idx": Value("int64"), column: Value("string"), "label": ClassLabel(names=["neg", "pos"])})
+    path = tmp_path / "part.parquet"
+    Dataset.from_dict({"idx": list(range(len(texts))), column: texts, "label": labels}, features=features).to_parquet(
+        path)
+    return path.read_bytes()
+
+
+def test_a_data_set_from_the_hub_and_hidden_test_labels(tmp_path):
+    def part(name, count, hidden=False):
+        labels = [-1 if hidden else i % 2 for i in range(count)]
+        return parquet(tmp_path, [f"{name} text {i}" for i in range(count)], labels, column="sentence")
+
+    card = textwrap.dedent("""\
+        ---
+        configs:
+        - config_name: default
+          data_files:
+          - {split: train, path: data/train-*}
+          - {split: validation, path: data/validation-*}
+          - {split: test, path: data/test-*}
+        ---
+        """).encode()
+    sst2 = {"README.md": card, "data/train-0.parquet": part("train", 100),
+            "data/validation-0.parquet": part("validation", 20), "data/test-0.parquet": part("test", 30, hidden=True)}
+    with serving({"stanfordnlp/sst2": sst2}) as endpoint:
+        said = ask(LOAD.format(name="stanfordnlp/sst2"), endpoint, tmp_path / "home")
+    # validation has become the test set, a tenth of train the validation set, and no label is hidden
+    assert "'train': (90, ['neg', 'pos'], [0, 1])" in said
+    assert "'validation': (10, ['neg', 'pos'], [0, 1])" in said
+    assert "'test': (20, ['neg', 'pos'], [0, 1])" in said
+    assert "['text', 'label']" in said
+
+
+def test_a_data_set_without_the_columns_says_so(tmp_path):
+    files = {"train.parquet": parquet(tmp_path, ["a", "b"], [0, 1], column="review")}
+    with serving({"someone/reviews": files}) as endpoint:
+        said = ask(LOAD.format(name="someone/reviews"), endpoint, tmp_path / "home")
+    assert "DataError The data set 'someone/reviews' has no column 'text'; its columns are idx, review, label" in said
+
+
+def test_waiting_is_limited_whatever_the_call_does():
+    began = time.perf_counter()
+    with pytest.raises(TimeoutError):
+        resources._within(0.2, lambda: time.sleep(5))
+    assert time.perf_counter() - began < 3
+    assert resources._within(5, lambda: 7) == 7
+    with pytest.raises(KeyError):
+        resources._within(5, lambda: {}["x"])
