@@ -45,4 +45,4 @@ def claim(sentence, *, holds, **numbers):
     if _state["binding"] and not true:
         raise ClaimError(f"This claim does not hold here: {text}")
     verdict = "✓" if _state["binding"] else f"{'held' if true else 'not held'} on this data and backbone:"
-    print(textwrap.fill(f"{verdict} {text}", width=PAGE_WIDTH, subsequent_indent="  "))
+    print(textwrap.fill(f"{verdict} {text}", width=PAGE_WIDTH, subsequent_indent="  ", break_on_hyphens=False))

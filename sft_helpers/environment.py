@@ -34,7 +34,8 @@ def device_label():
         return torch.cuda.get_device_name()
     if kind == "mps":
         return "Apple GPU (MPS)"
-    return f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def in_colab():

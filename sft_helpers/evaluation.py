@@ -51,7 +51,7 @@ def accuracy(labels, predictions, resamples=2000, confidence=0.95, seed=0):
 
 
 def both_right(pairs, labels, predictions):
-    """Return the share of contrast pairs of which both halves are classified rightly.
+    """Return the share of contrast pairs of which both halves are classified rightly, with its interval.
 
     Parameters
     ----------
@@ -61,11 +61,12 @@ def both_right(pairs, labels, predictions):
 
     Returns
     -------
-    float
+    Interval
         From 0 to 1. A model that gives both halves one answer scores 0; blind guessing scores 1/4.
         NaN for data without pairs.
     """
     if not pairs:
-        return float("nan")
+        return Interval(*[float("nan")] * 3)
     right = np.asarray(labels) == np.asarray(predictions)
-    return float(np.mean([right[a] and right[b] for a, b in pairs]))
+    both = [right[a] and right[b] for a, b in pairs]
+    return accuracy(np.ones(len(both)), both)

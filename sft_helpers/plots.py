@@ -90,8 +90,8 @@ def ladder(rungs, titles=("Ordinary reviews", "Contrast pairs")):
 
     Parameters
     ----------
-    rungs : dict from str to (evaluation.Interval, float)
-        For each rung, lowest first: accuracy with its interval, and share of pairs both right; all from 0 to 1.
+    rungs : dict from str to (evaluation.Interval, evaluation.Interval)
+        For each rung, lowest first: accuracy, and share of pairs both right; all from 0 to 1.
     titles : (str, str)
 
     Returns
@@ -100,17 +100,17 @@ def ladder(rungs, titles=("Ordinary reviews", "Contrast pairs")):
     """
     figure, axes = subplots(1, 2, figsize=(9, 0.9 + 0.48 * len(rungs)), sharey=True)
     names = list(rungs)[::-1]
-    for axis, title, label in zip(axes, titles, ("right (%), 95 % interval", "both halves right (%)"), strict=True):
+    labels = ("right (%), with 95 % interval", "both halves right (%)")
+    for axis, title, label in zip(axes, titles, labels, strict=True):
         axis.set(title=title, xlabel=label, xlim=(0, 100))
         axis.grid(axis="y", visible=False)
     for row, name in enumerate(names):
-        score, both = rungs[name]
-        whiskers = [[100 * (score.value - score.low)], [100 * (score.high - score.value)]]
-        axes[0].barh(row, 100 * score.value, xerr=whiskers, color=BLUE, capsize=4)
-        axes[1].barh(row, 100 * both, color=ORANGE)
+        for axis, score, colour in zip(axes, rungs[name], (BLUE, ORANGE), strict=True):
+            whiskers = [[100 * (score.value - score.low)], [100 * (score.high - score.value)]]
+            axis.barh(row, 100 * score.value, xerr=whiskers, color=colour, capsize=4)
     axes[0].set_yticks(range(len(names)), names)
     axes[1].axvline(25, color=RED, linestyle="--", linewidth=1)
-    axes[1].annotate("blind guessing", (27, len(names) - 1), color=RED, va="center", fontsize=9)
+    axes[1].annotate("blind guessing", (27, len(names) - 1.35), color=RED, va="center", fontsize=9)
     return figure
 
 

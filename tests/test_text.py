@@ -100,5 +100,5 @@ def test_accuracy_refuses_what_it_cannot_score(labels, predictions):
 
 def test_both_right():
     labels, predictions = [1, 0, 1, 0], [1, 0, 1, 1]
-    assert evaluation.both_right([(0, 1), (2, 3)], labels, predictions) == 0.5
-    assert np.isnan(evaluation.both_right([], labels, predictions))
+    assert evaluation.both_right([(0, 1), (2, 3)], labels, predictions).value == 0.5
+    assert np.isnan(evaluation.both_right([], labels, predictions)).all()

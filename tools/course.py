@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "_build"
 CELL_SECONDS = 600  # only to catch a hang
+QUIET_KERNEL = ["--IPKernelApp.log_level=40"]  # errors only: a kernel's notes on its transport are not the reader's
 
 
 def lessons(wanted=()):
@@ -68,6 +69,7 @@ def run_one(path, parameters, target):
     try:
         papermill.execute_notebook(str(path), str(target), parameters=chosen, cwd=str(path.parent),
                                    kernel_name="python3", execution_timeout=CELL_SECONDS, log_output=False,
+                                   extra_arguments=list(QUIET_KERNEL),
                                    progress_bar={"leave": False, "desc": path.stem})
     except papermill.PapermillExecutionError as error:
         source = error.source.strip().splitlines()
@@ -140,7 +142,8 @@ def outputs(arguments):
         began = time.perf_counter()
         notebook = nbformat.read(path, as_version=4)
         NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
-                       store_widget_state=False, resources={"metadata": {"path": str(path.parent)}}).execute()
+                       store_widget_state=False, extra_arguments=list(QUIET_KERNEL),
+                       resources={"metadata": {"path": str(path.parent)}}).execute()
         tidy(notebook)
         nbformat.validate(notebook)
         nbformat.write(notebook, path)
