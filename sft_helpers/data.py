@@ -4,6 +4,7 @@ import csv
 import io
 import random
 from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, disable_progress_bars, load_dataset
@@ -15,26 +16,43 @@ disable_progress_bars()  # a `map` over texts of this size takes less time than 
 SPLITS = ("train", "validation", "test")
 SHIPPED = ("reviews",)
 HUB_COLUMNS = {"stanfordnlp/sst2": ("sentence", "label")}
-SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}  # where a CSV brings no split of its own
+SHARES = {"test": 0.2, "validation": 0.1}  # where a CSV brings no split of its own; the rest is for training
+LONGEST_FIELD = 10_000_000  # characters
 
 
 class DataError(ValueError):
     """Labelled texts that cannot be used; the message names the file, the row and what to mend."""
 
 
-def load(name="reviews", text_column="text", label_column="label", split_column="split", seed=0):
+@dataclass
+class Row:
+    """One labelled text; `place` says where it stands, for messages."""
+
+    text: str
+    label: str
+    place: str
+    split: str | None = None
+    other: dict = field(default_factory=dict)
+
+    @property
+    def key(self):
+        """The text as compared with others: case and blanks aside."""
+        return " ".join(self.text.lower().split())
+
+
+def load(name="reviews", text_column="text", label_column="label", split_column=None, seed=0):
     """Load labelled texts.
 
     Parameters
     ----------
-    name : str
+    name : str or Path
         ``"reviews"`` (shipped), the path of a CSV file (relative to where the notebook or command runs), or
         a hub name such as ``"stanfordnlp/sst2"`` or ``"cornell-movie-review-data/rotten_tomatoes"``.
     text_column, label_column : str
-        Names of the two columns that matter. Other columns of a CSV are ignored, save the split's.
-    split_column : str
-        If the CSV has a column of this name it says ``train``, ``validation`` or ``test`` for each row.
-        Without one, rows are split 70 / 10 / 20, each label alike, equal texts kept in one split.
+        Names of the two columns that matter, capitals aside. Other columns of a CSV are ignored, save the split's.
+    split_column : str, optional
+        The column that says ``train``, ``validation`` or ``test`` for each row; by default ``split``, where there
+        is one. Without one, rows are split 70 / 10 / 20, each label alike, equal texts kept in one split.
     seed : int
         For the split, where one has to be made.
 
@@ -42,30 +60,39 @@ def load(name="reviews", text_column="text", label_column="label", split_column=
     -------
     datasets.DatasetDict
         ``train``, ``validation`` and ``test``, each with ``text`` (str) and ``label`` (``ClassLabel``, names in
-        alphabetical order); the shipped reviews also carry ``id`` and ``pair`` (str, empty outside a pair).
+        alphabetical order, or as a hub set declares them); the shipped reviews also carry ``id`` and ``pair``
+        (str, empty outside a pair).
 
     Raises
     ------
     DataError
-        A file that is missing, empty, not UTF-8, without the named columns, with a row of the wrong width, an
-        empty text or label, an unknown split, a single label, a label that training lacks, or a text that
-        stands in two splits. Nothing is ever dropped silently.
+        A file that is missing, unreadable, empty, not UTF-8, without the named columns, with a row of the wrong
+        width, an empty text or label, an unknown split, a single label, a label that training lacks, one text
+        under two labels, or a text that stands in two splits. Nothing is ever dropped silently.
     ResourceError
         A hub data set that cannot be had, or a shipped file that was changed.
+
+    Notes
+    -----
+    Splits that a hub data set was published with are taken as they are, repeated texts included. Where its test
+    labels are hidden (SST-2: all -1), validation becomes the test set and a part of train the validation set.
     """
+    name = str(name)
     if name in SHIPPED:
         rows = read_csv(resources.shipped(f"{name}.csv"), label_names=("negative", "positive"))
         return _dataset_dict(rows, extra=("id", "pair"))
-    if name.lower().endswith((".csv", ".tsv", ".txt")) or Path(name).exists():
-        rows = read_csv(name, text_column, label_column, split_column)
-        if "split" not in rows[0]:
-            _split(rows, name, seed)
-        _check_splits(rows, name)
+    if _is_path(name):
+        path = Path(name).expanduser()
+        rows = read_csv(path, text_column, label_column, split_column)
+        _check_labels_agree(rows, path)
+        if rows[0].split is None:
+            _split(rows, path, seed, SHARES)
+        _check_splits(rows, path)
         return _dataset_dict(rows)
     if resources.HUB_NAME.fullmatch(name):
         return _from_hub(name, text_column, label_column, seed)
-    raise DataError(f"Unknown data '{name}'. Possible are {', '.join(map(repr, SHIPPED))}, the path of a CSV file, "
-                    "or a hub name such as 'stanfordnlp/sst2'.")
+    raise DataError(f"Unknown data {_short(name)}. Possible are {', '.join(map(repr, SHIPPED))}, the path of a CSV "
+                    "file, or a hub name such as 'stanfordnlp/sst2'.")
 
 
 def available(name):
@@ -73,76 +100,71 @@ def available(name):
 
     Parameters
     ----------
-    name : str
+    name : str or Path
         As in ``load``.
 
     Raises
     ------
     DataError, ResourceError
     """
-    if name not in SHIPPED and not Path(name).exists() and resources.HUB_NAME.fullmatch(name):
+    name = str(name)
+    if name not in SHIPPED and not _is_path(name) and resources.HUB_NAME.fullmatch(name):
         resources.hub_folder(name, "dataset")
     else:
         load(name)
     return name
 
 
-def read_csv(path, text_column="text", label_column="label", split_column="split", label_names=None):
+def read_csv(path, text_column="text", label_column="label", split_column=None, label_names=None):
     """Read and check a CSV file of labelled texts.
 
     Parameters
     ----------
     path : str or Path
-    text_column, label_column, split_column : str
+    text_column, label_column : str
+    split_column : str, optional
+        By default ``split``, where the file has such a column.
     label_names : sequence of str, optional
         The labels that may occur; any other is an error.
 
     Returns
     -------
-    list of dict
-        One per row, with ``text``, ``label``, ``row`` (its line in the file), ``split`` if the file has that
-        column, and every other column under its own name.
+    list of Row
+        One per row of the file.
 
     Raises
     ------
     DataError
     """
     path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such file (looked from {_where(path)}).")
-    try:
-        content = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[:error.start].count(b"\n") + 1
-        raise DataError(f"{path}, row {line}: the text is not UTF-8; save the file as 'CSV UTF-8'.") from error
-    if "\x00" in content:
-        line = content[:content.index("\x00")].count("\n") + 1
-        raise DataError(f"{path}, row {line}: a NUL character; this is not a text file, save it as 'CSV UTF-8'.")
+    content = _content(path)
+    csv.field_size_limit(LONGEST_FIELD)
     reader = csv.reader(io.StringIO(content, newline=""), strict=True)
-    rows, header, start = [], None, 1
+    rows, header, columns, start = [], None, None, 1
     try:
         for cells in reader:
             line, start = start, reader.line_num + 1
-            if not cells:
+            if not any(cell.strip() for cell in cells) and len(cells) <= 1:
                 continue  # a blank line holds no row
             if header is None:
-                header = _checked_header(cells, path, text_column, label_column)
+                header = [cell.strip() for cell in cells]
+                columns = _columns(header, path, text_column, label_column, split_column)
                 continue
             if len(cells) != len(header):
-                raise DataError(f"{path}, row {line}: {len(cells)} columns where the header has {len(header)}; "
-                                "a text with a comma in it needs quotes around it.")
-            row = dict(zip(header, cells, strict=True))
-            rows.append(_checked_row(row, path, line, text_column, label_column, split_column, label_names))
+                hint = ("a text with a comma in it needs quotes around it" if len(cells) > len(header) else
+                        "a column is missing")
+                raise DataError(f"{path}, row {line}: {len(cells)} columns where the header has {len(header)}; {hint}.")
+            rows.append(_row(cells, header, columns, path, line, label_names))
     except csv.Error as error:
-        raise DataError(f"{path}, row {start}: not a well-formed CSV row ({error}); "
-                        "look for a quote that is not closed.") from error
+        hint = "a field is too long" if "field larger" in str(error) else "look for a quote that is not closed"
+        raise DataError(f"{path}, row {start}: not a well-formed CSV row ({error}); {hint}.") from error
     if header is None:
         raise DataError(f"{path}: the file is empty.")
     if not rows:
         raise DataError(f"{path}: there is a header and no row below it.")
-    labels = sorted({row["label"] for row in rows})
+    labels = sorted({row.label for row in rows})
     if len(labels) < 2:
-        raise DataError(f"{path}: every row has the label '{labels[0]}'; a classifier needs at least two.")
+        raise DataError(f"{path}: every row has the label {_short(labels[0])}; a classifier needs at least two.")
     return rows
 
 
@@ -191,95 +213,145 @@ def _words(text):
     return "".join(c if c.isalnum() or c == "'" else " " for c in text.lower().replace("’", "'")).split()
 
 
-def _where(path):
-    return "this path" if path.is_absolute() else f"the folder {Path.cwd().name!r} that this runs in"
+def _short(value):
+    """A value for a message: on one line, and not too long."""
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:56] + "…'"
 
 
-def _checked_header(cells, path, text_column, label_column):
-    header = [cell.strip() for cell in cells]
-    for wanted, argument in ((text_column, "text_column"), (label_column, "label_column")):
-        if wanted not in header:
-            raise DataError(f"{path}: no column '{wanted}'; the columns are {', '.join(header)}. "
-                            f"Name the right one with {argument}=….")
-    twice = [name for name, count in Counter(header).items() if count > 1]
-    if twice:
-        raise DataError(f"{path}: two columns are named '{twice[0]}'.")
-    return header
+def _is_path(name):
+    if name.lower().endswith((".csv", ".tsv", ".txt")):
+        return True
+    try:
+        return bool(name) and Path(name).expanduser().exists()
+    except (OSError, RuntimeError):  # a name too long for a path, or the home of an unknown user
+        return False
 
 
-def _checked_row(row, path, line, text_column, label_column, split_column, label_names):
-    text, label = row.pop(text_column).strip(), row.pop(label_column).strip()
+def _content(path):
+    where = "this path" if path.is_absolute() else f"the folder {Path.cwd().name!r} that this runs in"
+    try:
+        if path.is_dir():
+            raise DataError(f"{path} is a folder; name the CSV file in it.")
+        raw = path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: there is no such file (looked from {where}).") from error
+    except OSError as error:
+        raise DataError(f"{path}: the file cannot be read ({error.strerror or error}).") from error
+    try:
+        content = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = len(raw[:error.start].splitlines() or [b""]) + raw[:error.start].endswith((b"\n", b"\r"))
+        raise DataError(f"{path}, row {line}: the text is not UTF-8; save the file as 'CSV UTF-8'.") from error
+    if "\x00" in content:
+        line = content[:content.index("\x00")].count("\n") + 1
+        raise DataError(f"{path}, row {line}: a NUL character; this is not a text file, save it as 'CSV UTF-8'.")
+    return content
+
+
+def _columns(header, path, text_column, label_column, split_column):
+    """Return the places of the text, label and split columns (the last may be None)."""
+    places = {}
+    for role, wanted in (("text", text_column), ("label", label_column), ("split", split_column or "split")):
+        found = ([i for i, name in enumerate(header) if name == wanted] or
+                 [i for i, name in enumerate(header) if name.lower() == wanted.lower()])
+        if len(found) > 1:
+            raise DataError(f"{path}: two columns are named {_short(header[found[0]])}; rename one of them.")
+        if not found and role == "split" and split_column is None:
+            places[role] = None
+            continue
+        if not found:
+            joined = ", ".join(map(_short, header[:8]))
+            separator = next((name for mark, name in ((";", "semicolons"), ("\t", "tabs")) if mark in header[0]), None)
+            if len(header) == 1 and separator:
+                raise DataError(f"{path}: the columns are separated by {separator}; save the file with commas.")
+            raise DataError(f"{path}: no column {wanted!r}; the columns are {joined}. Rename the right one to "
+                            f"{wanted!r}, or give its name with {role}_column=….")
+        places[role] = found[0]
+    if places["text"] == places["label"]:
+        raise DataError(f"{path}: text and label cannot be the same column {text_column!r}.")
+    return places
+
+
+def _row(cells, header, columns, path, line, label_names):
+    text, label = cells[columns["text"]].strip(), cells[columns["label"]].strip()
     if not text:
         raise DataError(f"{path}, row {line}: the text is empty; remove the row or write its text.")
     if not label:
         raise DataError(f"{path}, row {line}: the label is empty; remove the row or give its label.")
     if label_names and label not in label_names:
-        raise DataError(f"{path}, row {line}: unknown label '{label}'; possible are {', '.join(label_names)}.")
-    checked = {"text": text, "label": label, "row": line}
-    if split_column in row:
-        split = row.pop(split_column).strip()
+        raise DataError(f"{path}, row {line}: unknown label {_short(label)}; possible are {', '.join(label_names)}.")
+    split = None
+    if columns["split"] is not None:
+        split = cells[columns["split"]].strip().lower()
         if split not in SPLITS:
-            raise DataError(f"{path}, row {line}: unknown split '{split}'; possible are {', '.join(SPLITS)}.")
-        checked["split"] = split
-    return {**row, **checked}
+            raise DataError(f"{path}, row {line}: unknown split {_short(cells[columns['split']])}; possible are "
+                            f"{', '.join(SPLITS)}.")
+    used = set(columns.values())
+    other = {name: cell for i, (name, cell) in enumerate(zip(header, cells, strict=True)) if i not in used}
+    return Row(text, label, f"row {line}", split, other)
 
 
-def _split(rows, path, seed):
+def _check_labels_agree(rows, path):
+    first = {}
+    for row in rows:
+        seen = first.setdefault(row.key, row)
+        if seen.label != row.label:
+            raise DataError(f"{path}, {seen.place} and {row.place}: the same text is labelled {_short(seen.label)} and "
+                            f"{_short(row.label)}; decide which is right.")
+
+
+def _split(rows, path, seed, shares):
     """Give each row a split: equal texts together, each label in the same shares."""
     groups = defaultdict(list)
     for row in rows:
-        groups[" ".join(row["text"].lower().split())].append(row)
+        groups[row.key].append(row)
     by_label = defaultdict(list)
     for group in groups.values():
-        labels = {row["label"] for row in group}
-        if len(labels) > 1:
-            a, b = group[0], next(row for row in group if row["label"] != group[0]["label"])
-            raise DataError(f"{path}, rows {a['row']} and {b['row']}: the same text is labelled '{a['label']}' and "
-                            f"'{b['label']}'; decide which is right.")
-        by_label[group[0]["label"]].append(group)
+        by_label[group[0].label].append(group)
     rng = random.Random(seed)
     for label, members in sorted(by_label.items()):
-        if len(members) < 3:
-            raise DataError(f"{path}: label '{label}' has {len(members)} different texts; a split into train, "
-                            "validation and test needs at least 3 of each label.")
+        if len(members) < len(shares) + 1:
+            raise DataError(f"{path}: label {_short(label)} has {len(members)} different texts; a split into "
+                            f"{', '.join(shares)} and train needs at least {len(shares) + 1} of each label.")
         rng.shuffle(members)
-        test = max(1, round(SHARES["test"] * len(members)))
-        validation = max(1, round(SHARES["validation"] * len(members)))
+        cuts = [split for split, share in shares.items() for _text in range(max(1, round(share * len(members))))]
         for place, group in enumerate(members):
-            split = "test" if place < test else "validation" if place < test + validation else "train"
             for row in group:
-                row["split"] = split
+                row.split = cuts[place] if place < len(cuts) else "train"
 
 
 def _check_splits(rows, path):
     for split in SPLITS:
-        if not any(row["split"] == split for row in rows):
+        if not any(row.split == split for row in rows):
             raise DataError(f"{path}: no row has the split '{split}'; give each row one of {', '.join(SPLITS)}, or "
                             "leave the column out and a split is made.")
-    trained = {row["label"] for row in rows if row["split"] == "train"}
+    trained = {row.label for row in rows if row.split == "train"}
     if len(trained) < 2:
-        raise DataError(f"{path}: every training row has the label '{min(trained)}'; a classifier needs two.")
+        raise DataError(f"{path}: every training row has the label {_short(min(trained))}; a classifier needs two.")
     first = {}
     for row in rows:
-        if row["label"] not in trained:
-            raise DataError(f"{path}, row {row['row']}: unknown label '{row['label']}': no training row has it.")
-        seen = first.setdefault(" ".join(row["text"].lower().split()), row)
-        if seen["split"] != row["split"]:
-            raise DataError(f"{path}, rows {seen['row']} and {row['row']}: the same text stands in '{seen['split']}' "
-                            f"and '{row['split']}', so a score would be partly memory; keep it in one of them.")
+        if row.label not in trained:
+            raise DataError(f"{path}, {row.place}: unknown label {_short(row.label)}: no training row has it.")
+        seen = first.setdefault(row.key, row)
+        if seen.split != row.split:
+            raise DataError(f"{path}, {seen.place} and {row.place}: the same text stands in '{seen.split}' and "
+                            f"'{row.split}', so a score would be partly memory; keep it in one of them.")
 
 
-def _dataset_dict(rows, extra=()):
-    names = sorted({row["label"] for row in rows})
+def _dataset_dict(rows, extra=(), names=None):
+    names = names or sorted({row.label for row in rows})
     features = Features({**{name: Value("string") for name in extra},
                          "text": Value("string"), "label": ClassLabel(names=names)})
     number = {name: i for i, name in enumerate(names)}
     splits = {}
     for split in SPLITS:
-        chosen = [row for row in rows if row["split"] == split]
-        columns = {name: [row[name] for row in chosen] for name in (*extra, "text")}
-        columns["label"] = [number[row["label"]] for row in chosen]
+        chosen = [row for row in rows if row.split == split]
+        columns = {name: [row.other[name] for row in chosen] for name in extra}
+        columns["text"] = [row.text for row in chosen]
+        columns["label"] = [number[row.label] for row in chosen]
         splits[split] = Dataset.from_dict(columns, features=features)
+    assert sum(map(len, splits.values())) == len(rows)  # nothing is dropped
     return DatasetDict(splits)
 
 
@@ -289,27 +361,51 @@ def _from_hub(name, text_column, label_column, seed):
     try:
         found = load_dataset(str(folder))
     except Exception as error:
-        raise DataError(f"The data set '{name}' cannot be read ({type(error).__name__}: {error}).") from error
+        raise DataError(f"The data set '{name}' cannot be read ({type(error).__name__}: "
+                        f"{' '.join(str(error).split())[:200]}).") from error
     if "train" not in found:
         raise DataError(f"The data set '{name}' has no split 'train' (it has {', '.join(found)}).")
     for column, argument in ((text_column, "text_column"), (label_column, "label_column")):
         if column not in found["train"].column_names:
             raise DataError(f"The data set '{name}' has no column '{column}'; its columns are "
                             f"{', '.join(found['train'].column_names)}. Name the right one with {argument}=….")
-    splits = {split: found[split].select_columns([text_column, label_column])
-              for split in SPLITS if split in found}
-    splits = {split: rows.rename_columns({a: b for a, b in ((text_column, "text"), (label_column, "label")) if a != b})
-              for split, rows in splits.items()}
-    if not isinstance(splits["train"].features["label"], ClassLabel):
-        splits = {split: rows.class_encode_column("label") for split, rows in splits.items()}
-    # Some hub sets hide the labels of their test split (SST-2: all -1). Then validation is the test set.
-    if "test" in splits and min(splits["test"]["label"]) < 0:
-        del splits["test"]
-    if "test" not in splits:
-        if "validation" not in splits:
+    kind = found["train"].features[label_column]
+    names = kind.names if isinstance(kind, ClassLabel) else None
+    parts = {split: _hub_rows(name, split, found[split], text_column, label_column, names)
+             for split in SPLITS if split in found}
+    if "test" in parts and all(row.label is None for row in parts["test"]):
+        del parts["test"]  # its labels are hidden
+    for rows in parts.values():
+        for row in rows:
+            if row.label is None:
+                raise DataError(f"The data set '{name}', {row.place}: the label is missing.")
+    if "test" not in parts:
+        if "validation" not in parts:
             raise DataError(f"The data set '{name}' has neither a labelled test nor a validation split.")
-        splits["test"] = splits.pop("validation")
-    if "validation" not in splits:
-        parts = splits["train"].train_test_split(test_size=0.1, seed=seed, stratify_by_column="label")
-        splits["train"], splits["validation"] = parts["train"], parts["test"]
-    return DatasetDict({split: splits[split] for split in SPLITS})
+        parts["test"] = parts.pop("validation")
+    if "validation" not in parts:
+        _split(parts["train"], f"The data set '{name}'", seed, {"validation": 0.1})
+        parts["validation"] = []  # its rows stand among those of train, with their split written on them
+    for row in parts["test"]:
+        row.split = "test"
+    rows = [row for part in parts.values() for row in part]
+    trained = {row.label for row in rows if row.split == "train"}
+    for row in rows:
+        if row.label not in trained:
+            raise DataError(f"The data set '{name}', {row.place}: unknown label {_short(row.label)}: no training row "
+                            "has it.")
+    if len(trained) < 2:
+        raise DataError(f"The data set '{name}': every training row has one label; a classifier needs two.")
+    return _dataset_dict(rows, names=names)
+
+
+def _hub_rows(name, split, table, text_column, label_column, names):
+    rows = []
+    for number, (text, label) in enumerate(zip(table[text_column], table[label_column], strict=True)):
+        place = f"row {number} of '{split}'"
+        if not isinstance(text, str) or not text.strip():
+            raise DataError(f"The data set '{name}', {place}: the text is empty or no text.")
+        hidden = label is None or str(label).strip() in ("", "-1")
+        label = None if hidden else names[label] if names else str(label).strip()
+        rows.append(Row(text.strip(), label, place, split))
+    return rows

@@ -65,7 +65,8 @@ def progress(items, what, total=None):
 
     Parameters
     ----------
-    items : iterable
+    items : iterable or None
+        None gives a bar that is moved by its ``update``.
     what : str
         Shown before the bar.
     total : int, optional
@@ -80,7 +81,8 @@ def progress(items, what, total=None):
     No bar is drawn where ``TQDM_DISABLE`` is set, as it is while outputs are recorded: tqdm's notebook bar
     leaves its first line in a stored output, and does not look at that variable itself.
     """
-    return tqdm(items, desc=what, total=total, leave=False, disable=os.environ.get("TQDM_DISABLE", "0") == "1")
+    unit = {"unit": "B", "unit_scale": True} if items is None else {}
+    return tqdm(items, desc=what, total=total, leave=False, **unit, disable=os.environ.get("TQDM_DISABLE", "0") == "1")
 
 
 def versions():

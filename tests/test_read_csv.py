@@ -20,9 +20,15 @@ def written(tmp_path, content, name="mine.csv"):
     ("text,label\ngut,a\nsch\xf6n,b\n".encode("latin-1"), "row 3: the text is not UTF-8"),
     (GOOD.encode("utf-16"), "row 1: the text is not UTF-8"),
     ("text,label\ngood\x00,a\nbad,b\n", "row 2: a NUL character"),
-    ("review,label\ngood,a\nbad,b\n", "no column 'text'; the columns are review, label"),
+    ("review,label\ngood,a\nbad,b\n", "no column 'text'; the columns are 'review', 'label'"),
     ("text,sentiment\ngood,a\nbad,b\n", "no column 'label'"),
     ("text,label,label\ngood,a,a\nbad,b,b\n", "two columns are named 'label'"),
+    ("text;label\ngood;a\nbad;b\n", "separated by semicolons; save the file with commas"),
+    ("text\tlabel\ngood\ta\nbad\tb\n", "separated by tabs"),
+    ('text,label\ngood,"a\nb"\nbad,b,c\n', "row 4: 3 columns"),
+    ("text,label\ngood,a\nso,a\nSo,b\n", "row 3 and row 4: the same text is labelled 'a' and 'b'"),
+    ("text,label,split\nso,a,train\nso,b,train\n", "row 2 and row 3: the same text is labelled"),
+    ("text,label\ngood\xe9,a\rsch\xf6n,b\r".encode("latin-1"), "row 2: the text is not UTF-8"),
     ("text,label\ngood,a\n,b\n", "row 3: the text is empty"),
     ("text,label\ngood,a\n  ,b\n", "row 3: the text is empty"),
     ("text,label\ngood,\nbad,b\n", "row 2: the label is empty"),
@@ -47,7 +53,7 @@ def test_a_fault_is_named_with_file_and_row(tmp_path, content, says):
     ("good,a,train\nbad,b,train\nfine,a,test\nugly,b,test\n", "no row has the split 'validation'"),
     ("good,a,train\nbad,a,train\nfine,b,test\nugly,a,validation\n", "every training row has the label 'a'"),
     ("good,a,train\nbad,b,train\nfine,c,test\nugly,a,validation\n", "row 4: unknown label 'c'"),
-    ("good,a,train\nbad,b,train\nGood ,a,test\nugly,a,validation\n", "rows 2 and 4: the same text stands in"),
+    ("good,a,train\nbad,b,train\nGood ,a,test\nugly,a,validation\n", "row 2 and row 4: the same text stands in"),
 ])
 def test_a_split_column_is_checked(tmp_path, content, says):
     with pytest.raises(DataError, match=says):
@@ -70,7 +76,7 @@ def test_too_few_texts_of_a_label(tmp_path):
 
 
 def test_the_same_text_with_two_labels(tmp_path):
-    with pytest.raises(DataError, match="rows 42 and 43: the same text is labelled 'a' and 'b'"):
+    with pytest.raises(DataError, match="row 42 and row 43: the same text is labelled 'a' and 'b'"):
         load(written(tmp_path, GOOD + "so so,a\nSo  so,b\n"))
 
 
@@ -101,8 +107,8 @@ def test_equal_texts_never_part(tmp_path):
 def test_quoted_commas_line_breaks_and_a_byte_order_mark(tmp_path):
     path = written(tmp_path, '\ufefftext,label\r\n"one, two",a\r\n"three\r\nfour",b\r\n"say ""five""\u2028six",b\r\n')
     rows = read_csv(path)
-    assert [row["text"] for row in rows] == ["one, two", "three\r\nfour", 'say "five"\u2028six']
-    assert [row["row"] for row in rows] == [2, 3, 5]
+    assert [row.text for row in rows] == ["one, two", "three\r\nfour", 'say "five"\u2028six']
+    assert [row.place for row in rows] == ["row 2", "row 3", "row 5"]
 
 
 def test_other_column_names(tmp_path):
@@ -114,3 +120,48 @@ def test_relative_paths_are_relative_to_where_it_runs(tmp_path, monkeypatch):
     written(tmp_path, GOOD)
     monkeypatch.chdir(tmp_path)
     assert available("mine.csv") == "mine.csv"
+
+
+def test_capitals_in_header_and_split_do_no_harm(tmp_path):
+    content = "Text,LABEL,Split\n" + "".join(
+        f"text {i},{'ab'[i % 2]},{('Train', 'train', 'Validation', 'TEST')[i // 2 % 4]}\n" for i in range(40))
+    found = load(written(tmp_path, content))
+    assert {name: len(rows) for name, rows in found.items()} == {"train": 20, "validation": 10, "test": 10}
+
+
+def test_a_split_column_of_another_name_never_loses_rows(tmp_path):
+    content = "text,label,fold,split\n" + "".join(
+        f"text {i},{'ab'[i % 2]},{('train', 'validation', 'test')[i // 2 % 3]},holdout\n" for i in range(60))
+    found = load(written(tmp_path, content), split_column="fold")
+    assert sum(map(len, found.values())) == 60
+    with pytest.raises(DataError, match="no column 'part'"):
+        load(written(tmp_path, content), split_column="part")
+
+
+def test_text_and_label_must_be_two_columns(tmp_path):
+    with pytest.raises(DataError, match="cannot be the same column"):
+        load(written(tmp_path, GOOD), label_column="text")
+
+
+def test_odd_names_and_places(tmp_path, monkeypatch):
+    written(tmp_path, GOOD)
+    (tmp_path / "folder.csv").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(load("~/mine.csv")["train"]) == 28
+    assert len(load(tmp_path / "mine.csv")["train"]) == 28  # a Path serves as well
+    for name, says in ((tmp_path / "folder.csv", "is a folder"), ("", "Unknown data ''"), ("x" * 5000, "Unknown data"),
+                       (None, "Unknown data 'None'"), ("~nosuchuser/mine", "Unknown data")):
+        with pytest.raises(DataError, match=says):
+            load(name)
+
+
+def test_a_long_value_does_not_make_a_long_message(tmp_path):
+    path = written(tmp_path, f"text,label,split\ngood,a,{'x' * 5000}\nbad,b,train\n")
+    with pytest.raises(DataError) as error:
+        load(path)
+    assert len(str(error.value)) < len(path) + 200
+
+
+def test_a_long_text_is_read(tmp_path):
+    path = written(tmp_path, GOOD + f"{'long ' * 50_000},a\n")
+    assert max(len(row.text) for row in read_csv(path)) > 200_000

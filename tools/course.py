@@ -81,13 +81,15 @@ def run_one(path, parameters, target):
 
 def run(arguments):
     """Execute the lessons into _build/executed and write _build/run.json."""
-    from sft_helpers import data, environment, resources
+    from sft_helpers import data, environment, models, resources
 
     os.environ.update(SFT_STRICT="1", TQDM_DISABLE="1")
     parameters = {}
     try:
         if arguments.backbone:
-            resources.find_backbone(arguments.backbone)
+            found = resources.find_backbone(arguments.backbone)
+            models.load_tokenizer(found)
+            models.load_backbone(found)
             parameters["backbone"] = _from_here(arguments.backbone)
         if arguments.data:
             data.available(arguments.data)
@@ -124,7 +126,10 @@ def run(arguments):
 
 def _from_here(name):
     """A path given to the command is relative to where the command runs, not to the notebook's folder."""
-    return str(Path(name).resolve()) if Path(name).exists() else name
+    if name in ("embedded", "reviews"):
+        return name
+    path = Path(name).expanduser()
+    return str(path.resolve()) if path.exists() else name
 
 
 def outputs(arguments):
