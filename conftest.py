@@ -1,9 +1,11 @@
 """What nbval compares, and how closely.
 
 A cell whose metadata holds ``"tolerance": {"abs": …, "rel": …, "why": …}`` may print numbers that differ by so
-much from the stored ones; every other character must be equal. All other cells are compared exactly.
+much from the stored ones; every other character must be equal. Whole numbers must be equal as well, unless the
+tolerance says ``"integers": true``, and so must numbers that are part of a word. All other cells are compared exactly.
 """
 
+import math
 import os
 import re
 import tempfile
@@ -11,7 +13,8 @@ import types
 
 import nbval.plugin
 
-NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?")
+# a number that stands by itself: no letter, digit, dot or comma runs into it
+NUMBER = re.compile(r"(?<![\w.,])-?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])(?!\.\d)")
 
 # Kernels inherit these: no progress bars in outputs, and a reader's own predictions stay out of the comparison.
 os.environ["TQDM_DISABLE"] = "1"
@@ -19,26 +22,36 @@ os.environ["SFT_LEDGER"] = os.path.join(tempfile.gettempdir(), "no_predictions.j
 os.environ.pop("SFT_STRICT", None)
 
 
-def settle(stored, fresh, absolute=0.0, relative=0.0):
-    """Return the stored text, with each number that is not close enough replaced by the fresh one.
+def settle(stored, fresh, absolute=0.0, relative=0.0, integers=False):
+    """Return the stored text if the fresh one says the same within the tolerance, else the fresh one.
 
-    Where anything but numbers differs, line breaks and the width of columns aside, the fresh text is returned as
-    it is. (A number that gains a digit may push a word to the next line.)
+    Blanks between words may differ in width, since a number may gain a digit; in a claim (a text that begins with
+    a tick) line breaks may differ too, for the same reason.
     """
-    if NUMBER.sub("#", stored).split() != NUMBER.sub("#", fresh).split():
+    claim = stored.startswith("✓") and fresh.startswith("✓")
+    lines = [[text] if claim else text.split("\n") for text in (stored, fresh)]
+    if len(lines[0]) != len(lines[1]):
         return fresh
-    numbers = iter(NUMBER.findall(fresh))
+    for was, now in zip(*lines, strict=True):
+        if [part.split() for part in NUMBER.split(was)] != [part.split() for part in NUMBER.split(now)]:
+            return fresh
+        for a, b in zip(NUMBER.findall(was), NUMBER.findall(now), strict=True):
+            if a != b and not _close(a, b, absolute, relative, integers):
+                return fresh
+    return stored
 
-    def close_enough(match):
-        was, now = match.group(), next(numbers)
-        a, b = (float(n.replace(",", "")) for n in (was, now))
-        return was if abs(a - b) <= max(absolute, relative * abs(a)) else now
 
-    return NUMBER.sub(close_enough, stored)
+def _close(was, now, absolute, relative, integers):
+    decimals = [len(number.partition(".")[2]) for number in (was, now)]
+    if decimals[0] != decimals[1] or (not decimals[0] and "e" not in was.lower() and not integers):
+        return False
+    a, b = (float(number.replace(",", "")) for number in (was, now))
+    return math.isfinite(a) and math.isfinite(b) and abs(a - b) <= max(absolute, relative * abs(a))
 
 
 def _settled(stored, fresh, tolerance):
-    margins = {"absolute": tolerance.get("abs", 0.0), "relative": tolerance.get("rel", 0.0)}
+    margins = {"absolute": tolerance.get("abs", 0.0), "relative": tolerance.get("rel", 0.0),
+               "integers": tolerance.get("integers", False)}
     if len(stored) != len(fresh):
         return fresh
     settled = []

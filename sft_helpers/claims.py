@@ -22,7 +22,7 @@ def bind(binding):
     _state["binding"] = binding
 
 
-def claim(sentence, *, holds, **numbers):
+def claim(sentence, *, holds, applies=True, **numbers):
     """Check a sentence and print it with its numbers.
 
     Parameters
@@ -31,6 +31,8 @@ def claim(sentence, *, holds, **numbers):
         With a ``{name}`` or ``{name:.1f}`` for each number.
     holds : callable
         Takes numbers by their names and returns whether the sentence is true of them.
+    applies : bool
+        False where the data lacks what the sentence speaks of (contrast pairs, say); then nothing is claimed.
     **numbers
         The measured values.
 
@@ -39,9 +41,17 @@ def claim(sentence, *, holds, **numbers):
     ClaimError
         The sentence is untrue on the default profile. On any other profile "not held" is printed instead.
     """
+    if not applies:
+        print("(This data lacks what the next sentence of the lesson speaks of.)")
+        return
     asked = inspect.signature(holds).parameters  # a sentence may show more numbers than it rests on
-    true = bool(holds(**{name: numbers[name] for name in asked}))
     text = sentence.format(**numbers)
+    try:
+        true = bool(holds(**{name: numbers[name] for name in asked}))
+    except (ArithmeticError, TypeError, ValueError):  # data of the reader's own may leave a number out
+        if _state["binding"]:
+            raise
+        true = False
     if _state["binding"] and not true:
         raise ClaimError(f"This claim does not hold here: {text}")
     verdict = "✓" if _state["binding"] else f"{'held' if true else 'not held'} on this data and backbone:"

@@ -32,7 +32,7 @@ class Lesson:
     data: str | None
 
 
-def start(backbone=None, data=None, seed=0, threads=None):
+def start(backbone=None, data=None, seed=0, threads=None, labels=None):
     """Find backbone and data, seed the random numbers, print the set-up summary.
 
     Parameters
@@ -42,6 +42,8 @@ def start(backbone=None, data=None, seed=0, threads=None):
     data : str, optional
         As in ``data.load``; None where the lesson needs none.
     seed : int
+    labels : int, optional
+        How many labels the lesson's data must have.
     threads : int, optional
         How many threads torch may use on the CPU. Tiny networks run faster in one.
 
@@ -66,7 +68,11 @@ def start(backbone=None, data=None, seed=0, threads=None):
         print(f"backbone  {found.name} ({found.source})")
     found_data = _or_default(data, DEFAULT_DATA, labelled_texts.available)
     if found_data:
-        print(f"data      {found_data}")
+        names = labelled_texts.load(found_data)["train"].features["label"].names
+        if labels and len(names) != labels:
+            raise labelled_texts.DataError(f"This lesson needs data with {labels} labels; '{found_data}' has "
+                                           f"{len(names)}.")
+        print(f"data      {found_data} (labels {', '.join(names)})")
     # Claims were written for the default; a reader who changed the parameters gets "held" or "not held".
     claims.bind(backbone in (None, resources.EMBEDDED) and data in (None, DEFAULT_DATA) and seed == 0)
     return Lesson(found, found_data)

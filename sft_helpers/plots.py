@@ -135,6 +135,10 @@ def word_maps(tables, groups):
     for axis, (title, vectors) in zip(axes, tables.items(), strict=True):
         shown = [(word, look) for look, words in zip(zip(groups, PALETTE, "os^D", strict=False), groups.values(),
                                                      strict=True) for word in words if word in vectors]
+        axis.set(title=title, xlabel="first direction", xticks=[], yticks=[])
+        if len(shown) < 3:
+            axis.text(0.5, 0.5, "too few of the words are known", ha="center", transform=axis.transAxes)
+            continue
         spots = PCA(2, random_state=0).fit_transform(
             np.array([vectors.get_vector(word, norm=True) for word, _ in shown]))
         named = set()
@@ -143,7 +147,6 @@ def word_maps(tables, groups):
             axis.annotate(word, spot, xytext=(4, 2), textcoords="offset points", fontsize=8, color=colour)
             named.add(group)
         axis.margins(0.12)
-        axis.set(title=title, xlabel="first direction", xticks=[], yticks=[])
     axes[0].set_ylabel("second direction")
     axes[-1].legend(fontsize=8, loc="best")
     return figure

@@ -91,7 +91,8 @@ def find_backbone(name=EMBEDDED):
             _check_model_folder(folder)
             return Backbone(name, folder, "local folder")
     except (OSError, RuntimeError) as error:  # an unreadable folder, a name too long, the home of an unknown user
-        raise ResourceError(f"The backbone {name[:80]!r} cannot be read ({error}).") from error
+        raise ResourceError(f"The backbone {name[:80]!r} cannot be read "
+                            f"({getattr(error, 'strerror', None) or error}).") from error
     if not HUB_NAME.fullmatch(name) or Path(name.split("/")[0]).is_dir():  # a mistyped folder is not a hub name
         raise ResourceError(_unknown_backbone(name))
     folder = hub_folder(name, "model", MODEL_FILES)

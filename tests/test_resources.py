@@ -359,8 +359,8 @@ def test_hub_labels_are_numbered_alike_in_every_split(tmp_path):
     from datasets import Dataset
 
     def part(labels):
-        Dataset.from_dict({"text": [f"text {i} {label}" for i, label in enumerate(labels)], "label": labels}).to_parquet(
-            tmp_path / "part.parquet")
+        texts = [f"text {i} {label}" for i, label in enumerate(labels)]
+        Dataset.from_dict({"text": texts, "label": labels}).to_parquet(tmp_path / "part.parquet")
         return (tmp_path / "part.parquet").read_bytes()
 
     whole = {"train.parquet": part(["a", "b", "c"] * 9), "validation.parquet": part(["c", "b"]),
