@@ -133,16 +133,14 @@ def _from_here(name):
 
 
 def outputs(arguments):
-    """Run lessons (or notebooks given by path) in fresh kernels and store their outputs in place."""
+    """Run lessons and their solutions in fresh kernels and store their outputs in place."""
     import nbformat
     from nbclient import NotebookClient
 
     os.environ.update(TQDM_DISABLE="1", SFT_LEDGER=str(BUILD / "no_predictions.json"))
     BUILD.mkdir(exist_ok=True)
-    paths = [Path(name) for name in arguments.lessons if name.endswith(".ipynb")]
-    names = [name for name in arguments.lessons if not name.endswith(".ipynb")]
-    if names or not paths:
-        paths += lessons(names)
+    paths = [path for lesson in lessons(arguments.lessons)
+             for path in (lesson, NOTEBOOKS / "solutions" / lesson.name) if path.is_file()]
     for path in paths:
         began = time.perf_counter()
         notebook = nbformat.read(path, as_version=4)
@@ -152,7 +150,8 @@ def outputs(arguments):
         tidy(notebook)
         nbformat.validate(notebook)
         nbformat.write(notebook, path)
-        print(f"{path.name}: {time.perf_counter() - began:.1f} s, {path.stat().st_size / 1024:.0f} KiB", flush=True)
+        print(f"{path.relative_to(NOTEBOOKS)}: {time.perf_counter() - began:.1f} s, "
+              f"{path.stat().st_size / 1024:.0f} KiB", flush=True)
 
 
 def tidy(notebook):
@@ -191,8 +190,8 @@ def main():
     one.add_argument("--backbone", help="'embedded', a hub name or a folder")
     one.add_argument("--data", help="'reviews', a CSV file or a hub name")
     one.set_defaults(call=run)
-    two = commands.add_parser("outputs", help="run lessons fresh and store their outputs in the notebooks")
-    two.add_argument("lessons", nargs="*", help="numbers, names or paths of notebooks (default: all lessons)")
+    two = commands.add_parser("outputs", help="run lessons and solutions fresh, store their outputs in the notebooks")
+    two.add_argument("lessons", nargs="*", help="numbers or names, such as 03 (default: all)")
     two.set_defaults(call=outputs)
     three = commands.add_parser("badges", help="write the repository's address everywhere it stands")
     three.add_argument("repo", help="owner/name")
