@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, disable_progress_bars, load_dataset
 
 from . import resources
@@ -190,6 +191,22 @@ def pairs(split):
         if pair:
             halves[pair]["positive" if label == positive else "negative"] = row
     return [(half["positive"], half["negative"]) for half in halves.values()]
+
+
+def outside_pairs(split):
+    """Return which rows of a split are ordinary, that is, not half of a contrast pair.
+
+    Parameters
+    ----------
+    split : datasets.Dataset
+
+    Returns
+    -------
+    ndarray of bool, shape (len(split),)
+    """
+    ordinary = np.ones(len(split), dtype=bool)
+    ordinary[[row for pair in pairs(split) for row in pair]] = False
+    return ordinary
 
 
 def stubborn_pair():

@@ -25,8 +25,12 @@ EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 
 HUB_SECONDS = 4  # how long a silent or missing hub may keep a reader waiting
 STALL_SECONDS = 20  # how long a download may bring nothing
+SILENCE_SECONDS = 20  # how long a hub that did not answer is not asked again
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 MODEL_FILES = ["config.json", "model.safetensors", "vocab.txt", "tokenizer*", "special_tokens_map.json"]
+
+
+_silence = {"until": 0.0}
 
 
 class ResourceError(Exception):
@@ -125,6 +129,8 @@ def hub_folder(name, kind, patterns=None):
 
     what = "model" if kind == "model" else "data set"
     try:
+        if time.monotonic() < _silence["until"]:
+            raise TimeoutError  # it did not answer a moment ago: do not keep the reader waiting a second time
         info = _within(HUB_SECONDS, lambda: HfApi().repo_info(name, repo_type=kind, timeout=HUB_SECONDS,
                                                              files_metadata=True))
     except GatedRepoError as error:
@@ -133,6 +139,7 @@ def hub_folder(name, kind, patterns=None):
         raise ResourceError(f"The hub has no {what} named '{name}'. Check the spelling: a hub name is "
                             "'owner/name', for example 'google-bert/bert-base-uncased'.") from error
     except Exception as error:  # whatever the network does: an answer from the cache is still good
+        _silence["until"] = time.monotonic() + SILENCE_SECONDS
         try:
             return Path(snapshot_download(name, repo_type=kind, allow_patterns=patterns, local_files_only=True))
         except Exception:

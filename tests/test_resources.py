@@ -216,6 +216,22 @@ START = """
 """
 
 
+def test_a_silent_hub_is_waited_for_once(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        code = """
+            import time
+            import huggingface_hub
+            from sft_helpers import lesson
+            began = time.perf_counter()
+            lesson.start(backbone="someone/tiny-bert", data="someone/reviews")
+            print("RATIO", (time.perf_counter() - began) / lesson.resources.HUB_SECONDS)
+        """
+        said = ask(code, endpoint, tmp_path)
+    assert said.count("Going on with") == 2
+    assert float(said.split("RATIO ")[1]) < 1.9  # two waits would make it 2
+
+
 def test_an_interactive_lesson_goes_on_with_the_default_and_a_strict_run_stops(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         closed = f"http://127.0.0.1:{server.getsockname()[1]}"
