@@ -33,6 +33,7 @@ def claim(sentence, *, holds, applies=True, **numbers):
         Takes numbers by their names and returns whether the sentence is true of them.
     applies : bool
         False where the data lacks what the sentence speaks of (contrast pairs, say); then nothing is claimed.
+        The default data lacks nothing: there it is an error.
     **numbers
         The measured values.
 
@@ -42,6 +43,8 @@ def claim(sentence, *, holds, applies=True, **numbers):
         The sentence is untrue on the default profile. On any other profile "not held" is printed instead.
     """
     if not applies:
+        if _state["binding"]:
+            raise ClaimError(f"The default data lacks what this claim speaks of: {sentence}")
         print("(This data lacks what the next sentence of the lesson speaks of.)")
         return
     asked = inspect.signature(holds).parameters  # a sentence may show more numbers than it rests on

@@ -96,26 +96,6 @@ def load(name="reviews", text_column="text", label_column="label", split_column=
                     "file, or a hub name such as 'stanfordnlp/sst2'.")
 
 
-def available(name):
-    """Return the name of a data set after making sure that it can be had.
-
-    Parameters
-    ----------
-    name : str or Path
-        As in ``load``.
-
-    Raises
-    ------
-    DataError, ResourceError
-    """
-    name = str(name)
-    if name not in SHIPPED and not _is_path(name) and resources.HUB_NAME.fullmatch(name):
-        resources.hub_folder(name, "dataset")
-    else:
-        load(name)
-    return name
-
-
 def read_csv(path, text_column="text", label_column="label", split_column=None, label_names=None):
     """Read and check a CSV file of labelled texts.
 

@@ -4,7 +4,6 @@ import importlib.metadata
 import os
 import platform
 import random
-import sys
 
 import numpy as np
 import torch
@@ -36,11 +35,6 @@ def device_label():
         return "Apple GPU (MPS)"
     threads = torch.get_num_threads()
     return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
-
-
-def in_colab():
-    """Return True inside Google Colab."""
-    return "google.colab" in sys.modules
 
 
 def seed_everything(seed):

@@ -63,12 +63,12 @@ def start(backbone=None, data=None, seed=0, threads=None, labels=None):
     print(f"device    {environment.device_label()}")
     versions = [f"{name} {version}" for name, version in environment.versions().items()]
     print("versions  " + ", ".join(versions[:4]) + ",\n          " + ", ".join(versions[4:]))
-    found = _or_default(backbone, resources.EMBEDDED, resources.find_backbone)
+    _, found = _or_default(backbone, resources.EMBEDDED, resources.find_backbone)
     if found:
         print(f"backbone  {found.name} ({found.source})")
-    found_data = _or_default(data, DEFAULT_DATA, labelled_texts.available)
+    found_data, splits = _or_default(data, DEFAULT_DATA, labelled_texts.load)
     if found_data:
-        names = labelled_texts.load(found_data)["train"].features["label"].names
+        names = splits["train"].features["label"].names
         if labels and len(names) != labels:
             raise labelled_texts.DataError(f"This lesson needs data with {labels} labels; '{found_data}' has "
                                            f"{len(names)}.")
@@ -79,15 +79,16 @@ def start(backbone=None, data=None, seed=0, threads=None, labels=None):
 
 
 def _or_default(name, default, find):
+    """Return the name that is used in the end and what was found under it."""
     if name is None:
-        return None
+        return None, None
     try:
-        return find(name)
+        return name, find(name)
     except resources.HubUnreachableError as error:
         if not environment.substitutes_allowed():
             raise
         print(f"{error} Going on with '{default}'.")
-        return find(default)
+        return default, find(default)
 
 
 def course_map():

@@ -28,6 +28,14 @@ def test_elsewhere_a_claim_reports(loss, said, capsys):
     assert capsys.readouterr().out.startswith(said)
 
 
+def test_a_claim_that_does_not_apply_is_an_error_on_the_default_alone(capsys):
+    with pytest.raises(claims.ClaimError, match="lacks"):
+        claims.claim("Pairs: {n}.", n=0, applies=False, holds=lambda n: n > 0)
+    claims.bind(False)
+    claims.claim("Pairs: {n}.", n=0, applies=False, holds=lambda n: n > 0)
+    assert "lacks" in capsys.readouterr().out
+
+
 def test_a_claim_about_a_number_it_does_not_give_is_a_mistake():
     with pytest.raises(KeyError):
         claims.claim("The loss is {loss}.", loss=2, holds=lambda accuracy: accuracy < 1)

@@ -81,7 +81,7 @@ def run_one(path, parameters, target):
 
 def run(arguments):
     """Execute the lessons into _build/executed and write _build/run.json."""
-    from sft_helpers import data, environment, models, resources
+    from sft_helpers import data, environment, lesson, models, resources
 
     os.environ.update(SFT_STRICT="1", TQDM_DISABLE="1")
     parameters = {}
@@ -92,7 +92,7 @@ def run(arguments):
             models.load_backbone(found)
             parameters["backbone"] = _from_here(arguments.backbone)
         if arguments.data:
-            data.available(arguments.data)
+            data.load(arguments.data)
             parameters["data"] = _from_here(arguments.data)
     except (resources.ResourceError, data.DataError) as error:
         sys.exit(str(error))
@@ -100,7 +100,7 @@ def run(arguments):
     executed = BUILD / "executed"
     executed.mkdir(parents=True, exist_ok=True)
     report = {"device": environment.device_label(), "backbone": arguments.backbone or resources.EMBEDDED,
-              "data": arguments.data or "reviews", "lessons": []}
+              "data": arguments.data or lesson.DEFAULT_DATA, "lessons": []}
     failures = []
     for path in chosen:
         began = time.perf_counter()
@@ -126,7 +126,9 @@ def run(arguments):
 
 def _from_here(name):
     """A path given to the command is relative to where the command runs, not to the notebook's folder."""
-    if name in ("embedded", "reviews"):
+    from sft_helpers import data, resources
+
+    if name in (resources.EMBEDDED, *data.SHIPPED):
         return name
     path = Path(name).expanduser()
     return str(path.resolve()) if path.exists() else name
