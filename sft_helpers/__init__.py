@@ -2,12 +2,13 @@
 
 The floors, from the ground up; a module imports only from floors below its own::
 
-    environment                      device, seeds, versions
+    environment, plots, storage      device, seeds, versions; figures; files that are whole or not there
     resources                        where weights, word lists and data come from
     data                             CSV, shipped and hub data as DatasetDict
-    text, embeddings, models         what lessons 03, 04 and 00 teach
-    evaluation, claims               numbers with intervals, sentences that are checked
-    plots, widgets, exercises        figures, controls, "your turn"
+    text, embeddings, models         what lessons 03, 04 and 08 teach
+    evaluation, claims, features     numbers with intervals, sentences that are checked, frozen features kept
+    training, ladder                 the training loop of lessons 08 and 09; what each rung scored
+    widgets, exercises               controls, "your turn"
     lesson                           the first cell of every notebook
 """
 

@@ -54,7 +54,7 @@ def seed_everything(seed):
     torch.manual_seed(seed)
 
 
-def progress(items, what, total=None):
+def progress(items, what, total=None, unit="it"):
     """Loop over items behind a progress bar that clears itself.
 
     Parameters
@@ -65,6 +65,8 @@ def progress(items, what, total=None):
         Shown before the bar.
     total : int, optional
         Where ``len(items)`` does not tell.
+    unit : str
+        What is counted; "B" (bytes) is scaled to kB, MB and so on.
 
     Returns
     -------
@@ -75,8 +77,8 @@ def progress(items, what, total=None):
     No bar is drawn where ``TQDM_DISABLE`` is set, as it is while outputs are recorded: tqdm's notebook bar
     leaves its first line in a stored output, and does not look at that variable itself.
     """
-    unit = {"unit": "B", "unit_scale": True} if items is None else {}
-    return tqdm(items, desc=what, total=total, leave=False, **unit, disable=os.environ.get("TQDM_DISABLE", "0") == "1")
+    return tqdm(items, desc=what, total=total, leave=False, unit=unit, unit_scale=unit == "B",
+                disable=os.environ.get("TQDM_DISABLE", "0") == "1")
 
 
 def versions():

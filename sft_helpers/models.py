@@ -20,6 +20,7 @@ logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 FORMAT_VERSION = 1
 MAX_LENGTH = 128
+POOLINGS = ("mean", "cls", "pooler")
 
 
 def load_tokenizer(backbone):
@@ -62,6 +63,7 @@ def load_backbone(backbone, pretrained=True):
     Returns
     -------
     transformers.BertModel
+        Without pooler (None) where the weights have none.
 
     Raises
     ------
@@ -85,6 +87,8 @@ def load_backbone(backbone, pretrained=True):
                                       f"{(missing or ['one of another shape'])[0]}) and is not used.")
     if not all(torch.isfinite(weight).all() for weight in model.parameters()):
         raise resources.ResourceError(f"{weights} is damaged: some of its numbers are not finite.")
+    if any(name.startswith("pooler.") for name in report["missing_keys"]):
+        model.pooler = None
     return model.eval().to(environment.device())
 
 
@@ -105,16 +109,52 @@ def mean_pooling(hidden, attention_mask):
     return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
 
 
+def pool(hidden, attention_mask, model, pooling="mean"):
+    """Make one vector of the vectors of a text's tokens (compared in lesson 07).
+
+    Parameters
+    ----------
+    hidden : Tensor, shape (batch, tokens, d)
+        The backbone's ``last_hidden_state``.
+    attention_mask : Tensor, shape (batch, tokens)
+    model : transformers.BertModel
+        Its pooler is asked where ``pooling`` says so.
+    pooling : {"mean", "cls", "pooler"}
+        The mean over the real tokens, the vector of the first token [CLS], or the latter after the backbone's
+        own dense layer and tanh.
+
+    Returns
+    -------
+    Tensor, shape (batch, d)
+
+    Raises
+    ------
+    ValueError
+        Another name.
+    """
+    if pooling == "mean":
+        return mean_pooling(hidden, attention_mask)
+    if pooling == "cls":
+        return hidden[:, 0]
+    if pooling == "pooler":
+        return model.pooler(hidden)
+    raise ValueError(f"pooling is one of {', '.join(POOLINGS)}, not {pooling!r}.")
+
+
 @torch.no_grad()
-def encode(texts, model, tokenizer, batch_size=32):
-    """Turn texts into vectors with a frozen backbone and mean pooling.
+def encode(texts, model, tokenizer, batch_size=32, pooling="mean", max_length=MAX_LENGTH):
+    """Turn texts into vectors with a frozen backbone.
 
     Parameters
     ----------
     texts : list of str
     model : transformers.BertModel
+        Is put into eval mode.
     tokenizer : transformers.PreTrainedTokenizerBase
     batch_size : int
+    pooling : {"mean", "cls", "pooler"}
+    max_length : int
+        In tokens; what is longer is cut.
 
     Returns
     -------
@@ -129,64 +169,125 @@ def encode(texts, model, tokenizer, batch_size=32):
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     for start in environment.progress(range(0, len(order), batch_size), "encoding"):
         chosen = order[start:start + batch_size]
-        inputs = tokenizer([texts[i] for i in chosen], padding=True, truncation=True, max_length=MAX_LENGTH,
+        inputs = tokenizer([texts[i] for i in chosen], padding=True, truncation=True, max_length=max_length,
                            return_tensors="pt").to(model.device)
         hidden = model(**inputs).last_hidden_state
-        vectors[chosen] = mean_pooling(hidden, inputs["attention_mask"]).cpu()
+        vectors[chosen] = pool(hidden, inputs["attention_mask"], model, pooling).float().cpu()
     return vectors
 
 
 class TextClassifier(nn.Module):
-    """A backbone, mean pooling and a linear head: one score (logit) per label.
+    """A backbone, pooling and a linear head: one score (logit) per label (lesson 08).
 
     Parameters
     ----------
     backbone : resources.Backbone
     id2label : dict from int to str
-    trained_layers : int
-        How many of the backbone's topmost layers may be trained (and are saved); the others stay frozen.
+    trained_layers : int or "all"
+        How many of the backbone's topmost layers may be trained (and are saved); what is below stays frozen, and
+        rests in eval mode while the rest trains. "all" trains the embeddings as well.
+    pooling : {"mean", "cls", "pooler"}
+        As in ``pool``. The pooler's own weights are trained where any layer is.
+    max_length : int
+        In tokens; what is longer is cut.
+
+    Raises
+    ------
+    ValueError
+        More layers than the backbone has, an unknown pooling, or more tokens than it has positions.
+    ResourceError
+        As ``load_backbone``; also a pooler asked for where the weights have none.
     """
 
-    def __init__(self, backbone, id2label, trained_layers=0):
+    def __init__(self, backbone, id2label, trained_layers=0, pooling="mean", max_length=MAX_LENGTH):
         super().__init__()
         self.source = backbone
         self.id2label = {int(i): label for i, label in id2label.items()}
-        self.trained_layers = trained_layers
         self.tokenizer = load_tokenizer(backbone)
-        self.backbone = load_backbone(backbone).requires_grad_(False)
-        layers = self.backbone.encoder.layer
-        for layer in layers[len(layers) - trained_layers:]:
-            layer.requires_grad_(True)
+        self.backbone = load_backbone(backbone)
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling is one of {', '.join(POOLINGS)}, not {pooling!r}.")
+        positions = self.backbone.config.max_position_embeddings
+        if not 2 < max_length <= positions:
+            raise ValueError(f"max_length lies between 3 and the {positions} positions of '{backbone.name}', "
+                             f"not {max_length}.")
+        if pooling == "pooler" and self.backbone.pooler is None:
+            raise resources.ResourceError(f"The weights of '{backbone.name}' hold no pooler; use pooling 'mean' or "
+                                          "'cls'.")
+        self.pooling, self.max_length = pooling, max_length
         self.head = nn.Linear(self.backbone.config.hidden_size, len(self.id2label)).to(self.backbone.device)
+        self.train_layers(trained_layers)
+
+    def train_layers(self, trained_layers):
+        """Say how many of the topmost layers may be trained from now on.
+
+        Parameters
+        ----------
+        trained_layers : int or "all"
+
+        Raises
+        ------
+        ValueError
+            More layers than there are.
+        """
+        layers = self.backbone.encoder.layer
+        whole = trained_layers == "all"
+        if not whole and not (isinstance(trained_layers, int) and 0 <= trained_layers <= len(layers)):
+            raise ValueError(f"trained_layers is 'all' or lies between 0 and the backbone's {len(layers)} layers, not "
+                             f"{trained_layers!r}.")
+        self.trained_layers = trained_layers
+        self.backbone.requires_grad_(whole)
+        for layer in layers[0 if whole else len(layers) - trained_layers:]:
+            layer.requires_grad_(True)
+        if self.backbone.pooler is not None:  # trained where it is used, and never without the layers below it
+            self.backbone.pooler.requires_grad_(self.pooling == "pooler" and trained_layers != 0)
+        self.train(self.training)
+
+    def train(self, mode=True):
+        """Switch dropout on, in the trained part alone: what is frozen gives the same vectors every time."""
+        super().train(mode)
+        for part in (self.backbone.embeddings, *self.backbone.encoder.layer):
+            part.train(mode and any(weight.requires_grad for weight in part.parameters()))
+        return self
 
     def forward(self, input_ids, attention_mask, token_type_ids=None):
         """Return the logits, shape (batch, labels)."""
         hidden = self.backbone(input_ids, attention_mask, token_type_ids).last_hidden_state
-        return self.head(mean_pooling(hidden, attention_mask))
+        return self.head(pool(hidden, attention_mask, self.backbone, self.pooling))
 
     @torch.no_grad()
     def probabilities(self, texts):
         """Return the probability of each label for each text, Tensor of shape (len(texts), labels), on the CPU."""
-        features = encode(texts, self.backbone, self.tokenizer)
+        self.eval()
+        features = encode(texts, self.backbone, self.tokenizer, pooling=self.pooling, max_length=self.max_length)
         return self.head(features.to(self.head.weight.device)).softmax(dim=1).cpu()
 
     def predict(self, texts):
         """Return the most probable label of each text, list of str."""
         return [self.id2label[i] for i in self.probabilities(texts).argmax(dim=1).tolist()]
 
-    def save_pretrained(self, folder):
-        """Write the trained weights (safetensors, 16 bit) and what they belong to (JSON).
+    def save_pretrained(self, folder, half=False):
+        """Write the trained weights (safetensors) and what they belong to (JSON).
 
         The frozen part of the backbone is not copied: its checksum is noted, and checked when loading.
+
+        Parameters
+        ----------
+        folder : str or Path
+        half : bool
+            Write 16-bit numbers: half the size, and predictions that may differ in the last digits.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        trained = {name: weight.detach().cpu().half().contiguous()
-                   for name, weight in self.named_parameters() if weight.requires_grad}
+        trained = {name: weight.detach().cpu().contiguous() for name, weight in self.named_parameters()
+                   if weight.requires_grad}
+        if half:
+            trained = {name: weight.half() for name, weight in trained.items()}
         save_file(trained, folder / "trained.safetensors")
         config = {"format_version": FORMAT_VERSION, "backbone": self.source.name,
                   "backbone_sha256": resources.sha256(self.source.folder / "model.safetensors"),
-                  "pooling": "mean", "trained_layers": self.trained_layers, "id2label": self.id2label}
+                  "pooling": self.pooling, "max_length": self.max_length, "trained_layers": self.trained_layers,
+                  "id2label": self.id2label}
         (folder / "classifier.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -215,6 +316,7 @@ class TextClassifier(nn.Module):
             config = json.loads(about.read_text(encoding="utf-8"))
             version, name, checksum = (config[key] for key in ("format_version", "backbone", "backbone_sha256"))
             id2label, trained_layers = config["id2label"], config["trained_layers"]
+            pooling, max_length = config["pooling"], config.get("max_length", MAX_LENGTH)
         except (ValueError, KeyError, TypeError) as error:
             raise resources.ResourceError(f"{about} is damaged or of another kind.") from error
         if version != FORMAT_VERSION:
@@ -226,7 +328,10 @@ class TextClassifier(nn.Module):
         backbone = resources.find_backbone(name)
         if resources.sha256(backbone.folder / "model.safetensors") != checksum:
             raise resources.ResourceError(f"{folder} was trained on other weights of '{name}' than those found here.")
-        classifier = cls(backbone, id2label, trained_layers)
+        try:
+            classifier = cls(backbone, id2label, trained_layers, pooling, max_length)
+        except ValueError as error:
+            raise resources.ResourceError(f"{about} is damaged: {error}") from error
         expected = {name: weight.shape for name, weight in classifier.named_parameters() if weight.requires_grad}
         if expected != {name: tensor.shape for name, tensor in trained.items()}:
             raise resources.ResourceError(f"{weights} does not fit {about.name} beside it.")

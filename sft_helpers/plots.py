@@ -178,3 +178,37 @@ def architecture():
     axis.set(xlim=(-1.2, 4.2), ylim=(0.45, 1.9))
     axis.axis("off")
     return figure
+
+
+def training_curves(history):
+    """Draw a training run: loss per update and per epoch on the left, the validation score on the right.
+
+    Parameters
+    ----------
+    history : training.History
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    validated = [entry for entry in history.epochs if "loss" in entry]
+    figure, axes = subplots(1, 2 if validated else 1, figsize=(9 if validated else 6, 3.4), squeeze=False)
+    axes = axes[0]
+    axes[0].plot([step["step"] for step in history.steps], [step["loss"] for step in history.steps], color=SKY,
+                 linewidth=0.8, label="training, each update")
+    axes[0].plot([entry["step"] for entry in history.epochs], [entry["train_loss"] for entry in history.epochs],
+                 "o-", color=BLUE, label="training, mean of the epoch")
+    if validated:
+        axes[0].plot([entry["step"] for entry in validated], [entry["loss"] for entry in validated], "^--",
+                     color=RED, label="validation")
+        score = "accuracy" if history.metric == "loss" else history.metric
+        axes[1].plot([entry["epoch"] for entry in validated], [100 * entry[score] for entry in validated], "^--",
+                     color=RED, label="validation")
+        axes[1].scatter([history.best["epoch"]], [100 * history.best[score]], s=160, facecolors="none",
+                        edgecolors=BLACK, label="kept")
+        axes[1].set(xlabel="epoch", ylabel={"accuracy": "right (%)", "f1": "macro F1 (%)"}[score])
+        axes[1].xaxis.get_major_locator().set_params(integer=True)
+        axes[1].legend()
+    axes[0].set(xlabel="update", ylabel="cross-entropy", ylim=(0, None))
+    axes[0].legend(fontsize=9)
+    return figure

@@ -305,7 +305,7 @@ def _download(wanted, what, size):
         process = subprocess.Popen([sys.executable, "-c", code, json.dumps(wanted)], stdout=subprocess.DEVNULL,
                                    stderr=said, env={**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"})
         arrived, since = -1, time.monotonic()
-        with environment.progress(None, f"downloading {name}", total=size) as bar:
+        with environment.progress(None, f"downloading {name}", total=size, unit="B") as bar:
             while process.poll() is None:
                 time.sleep(0.2)
                 now = sum(path.lstat().st_size for path in folder.glob("blobs/*")) if folder.is_dir() else 0

@@ -60,7 +60,7 @@ def main():
         print(f"epoch {epoch + 1} of {EPOCHS}: right for {score:.1%} of the validation reviews", flush=True)
         if score > best:
             best = score
-            classifier.save_pretrained(FOLDER)
+            classifier.save_pretrained(FOLDER, half=True)
     print(f"the best, {best:.1%}, is in {FOLDER.name}; the test split was not touched")
 
 

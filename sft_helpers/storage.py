@@ -1,0 +1,98 @@
+"""Files that are whole or not there, and checksums: what feature caches and checkpoints stand on."""
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+KEPT_CHECKPOINTS = 2  # should the newest be damaged, the one before it is used
+
+
+class StorageError(OSError):
+    """A file cannot be written; the message names it, the reason and the way out."""
+
+
+def digest(*parts):
+    """Return the SHA-256 of tensors, texts and numbers, in hexadecimal."""
+    found = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, torch.Tensor):
+            found.update(part.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        else:
+            found.update(json.dumps(part).encode())
+        found.update(b"\0")
+    return found.hexdigest()
+
+
+def weights_digest(module, only_frozen=False):
+    chosen = {name: weight for name, weight in module.named_parameters()
+              if not (only_frozen and weight.requires_grad)}
+    return digest(sorted(chosen), *(chosen[name] for name in sorted(chosen)))
+
+
+def write(tensors, about, path, named_by_sum=False):
+    """Write a safetensors file so that it is there whole or not at all."""
+    part = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, metadata=about)
+        with open(part, "rb+") as file:
+            if named_by_sum:
+                path = path.with_stem(f"{path.stem}-{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}")
+            os.fsync(file.fileno())
+        part.replace(path)
+        if os.name == "posix":  # the name, too, has to reach the disk
+            directory = os.open(path.parent, os.O_RDONLY)
+            os.fsync(directory)
+            os.close(directory)
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise StorageError(f"{path.name} could not be written into {path.parent} ({error}); what was there before is "
+                            "whole. Make room there, or name another folder, and run the same call again.") from error
+
+
+class Checkpoints:
+    """A folder that holds the last checkpoints of one run, each whole or not at all.
+
+    A checkpoint is written under another name and renamed when it is on the disk; its name ends in the
+    beginning of its SHA-256, so that one that was cut short or altered is noticed.
+
+    Parameters
+    ----------
+    folder : str or Path
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+
+    def _paths(self):
+        return sorted(self.folder.glob("step-*.safetensors"), reverse=True)
+
+    def save(self, step, tensors, state):
+        """Write a checkpoint and drop all but the last ``KEPT_CHECKPOINTS``."""
+        write(tensors, {"state": json.dumps(state)}, self.folder / f"step-{step:08d}.safetensors", named_by_sum=True)
+        for old in self._paths()[KEPT_CHECKPOINTS:]:
+            old.unlink(missing_ok=True)
+
+    def load(self):
+        """Return the newest whole checkpoint as (tensors, state), or (None, None)."""
+        for leftover in self.folder.glob("*.part"):
+            leftover.unlink(missing_ok=True)
+        paths = self._paths()
+        for path in paths:
+            with contextlib.suppress(OSError, SafetensorError, ValueError, KeyError, TypeError):
+                with open(path, "rb") as file:
+                    whole = hashlib.file_digest(file, "sha256").hexdigest()[:16] == path.stem.split("-")[-1]
+                if whole:
+                    with safe_open(path, framework="pt") as file:
+                        return load_file(path), json.loads(file.metadata()["state"])
+            rest = "the one before it is used" if path != paths[-1] else "training starts from the beginning"
+            print(f"The checkpoint {path.name} is damaged; {rest}.")
+            path.unlink(missing_ok=True)  # in the way of the next one of this step
+        return None, None

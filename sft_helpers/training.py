@@ -1,0 +1,528 @@
+"""One training loop for all lessons, on 🤗 Accelerate: bucketing, schedules, checkpoints, resume.
+
+Lessons 08 and 09 build it step by step; the sections below stand in the order in which a run meets them.
+"""
+
+import contextlib
+import math
+import time
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import find_executable_batch_size
+from torch import nn
+
+from . import environment, evaluation, features, plots
+from .storage import Checkpoints, digest, weights_digest
+
+METRICS = ("accuracy", "f1", "loss")
+SCHEDULES = ("linear", "constant")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+FUSED = ("cpu", "cuda", "mps")  # devices whose AdamW updates all weights in one go
+
+
+class TrainingError(RuntimeError):
+    """Training cannot start or go on; the message says why and the way out."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of a run.
+
+    Attributes
+    ----------
+    epochs : int
+    batch_size : int
+        Examples per update, whatever the number of processes or parts.
+    accumulation : int
+        Parts that a batch is cut into, to save memory; their gradients are added up to the batch's.
+    lr, head_lr : float
+        Highest learning rate of the backbone, and of the head (None: the same).
+    weight_decay : float
+        As in AdamW; biases and norms are left out.
+    warmup : float
+        Share of the updates over which the learning rate rises from near zero.
+    schedule : {"linear", "constant"}
+        After the warm-up: down to zero, or as it is.
+    max_grad_norm : float or None
+        Longer gradients are shortened to this length; None leaves them.
+    patience : int or None
+        Stop after so many epochs without a better validation score; None never stops early.
+    metric : {"accuracy", "f1", "loss"}
+        Measured on validation after each epoch; the weights of the best epoch are kept.
+    precision : {"auto", "fp32", "bf16", "fp16"}
+        "auto": bf16 on a GPU that has it, fp16 with loss scaling on an older one, else fp32.
+    bucketing : bool
+        Put texts of like length into one batch, so that little padding is computed.
+    seed : int
+        For the order of the batches and for dropout.
+
+    Raises
+    ------
+    ValueError
+        A value outside its range; the message names it.
+    """
+
+    epochs: int = 4
+    batch_size: int = 32
+    accumulation: int = 1
+    lr: float = 1e-4
+    head_lr: float | None = 1e-3
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    schedule: str = "linear"
+    max_grad_norm: float | None = 1.0
+    patience: int | None = None
+    metric: str = "accuracy"
+    precision: str = "auto"
+    bucketing: bool = True
+    seed: int = 0
+
+    def __post_init__(self):
+        checks = {"epochs": self.epochs >= 1, "batch_size": self.batch_size >= 1,
+                  "accumulation": 1 <= self.accumulation <= self.batch_size, "lr": 0 <= self.lr < math.inf,
+                  "head_lr": self.head_lr is None or 0 <= self.head_lr < math.inf,
+                  "weight_decay": 0 <= self.weight_decay < math.inf, "warmup": 0 <= self.warmup <= 1,
+                  "schedule": self.schedule in SCHEDULES,
+                  "max_grad_norm": self.max_grad_norm is None or self.max_grad_norm > 0,
+                  "patience": self.patience is None or self.patience >= 1, "metric": self.metric in METRICS,
+                  "precision": self.precision in PRECISIONS}
+        for name, fine in checks.items():
+            if not fine:
+                raise ValueError(f"{name} = {getattr(self, name)!r} makes no sense; see help(training.Config).")
+
+
+@dataclass
+class History:
+    """What a run was like.
+
+    Attributes
+    ----------
+    epochs : list of dict
+        For each epoch ``epoch``, ``step``, ``train_loss`` (mean over its examples), and with validation data
+        ``loss``, ``accuracy``, ``f1``.
+    steps : list of dict
+        For each update ``step``, ``loss``, ``lr`` (the backbone's, if it is trained), ``grad_norm`` (before clipping).
+    metric : str
+    best_epoch : int or None
+        Counted from 1; the model holds its weights when ``fit`` returns.
+    precision, device : str
+    seconds : float
+        Of this call, not of an interrupted one before it.
+    """
+
+    metric: str
+    precision: str
+    device: str
+    epochs: list = field(default_factory=list)
+    steps: list = field(default_factory=list)
+    best_epoch: int | None = None
+    seconds: float = 0.0
+
+    @property
+    def best(self):
+        """The best epoch's entry of ``epochs``; the last one without validation data."""
+        return self.epochs[self.best_epoch - 1 if self.best_epoch else -1]
+
+    def plot(self):
+        """Return a figure: loss per update and per epoch, and the validation score."""
+        return plots.training_curves(self)
+
+
+# ---- The order of the examples -------------------------------------------------------------------------------
+
+
+def batches(lengths, batch_size, seed, epoch, bucketing=True):
+    """Return one epoch's batches: every row once, in an order that only seed and epoch decide.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        Tokens of each row.
+    batch_size, seed, epoch : int
+    bucketing : bool
+        Sort by length within pools of shuffled rows (at most 50 batches, at least 4 pools where there are enough
+        rows), cut these into batches, shuffle the batches.
+
+    Returns
+    -------
+    list of ndarray of int
+        Row numbers; only one batch may be smaller than the others.
+    """
+    random = np.random.default_rng([seed, epoch])
+    lengths = np.asarray(lengths)
+    order = random.permutation(len(lengths))
+    if bucketing:
+        pool = batch_size * max(1, min(50, len(order) // (4 * batch_size)))
+        order = np.concatenate([part[np.argsort(lengths[part], kind="stable")]
+                                for part in np.split(order, range(pool, len(order), pool))])
+    found = np.split(order, range(batch_size, len(order), batch_size))
+    if bucketing:
+        found = [found[i] for i in random.permutation(len(found))]
+    return found
+
+
+class _Texts:
+    """Labelled texts as token ids, handed out in padded batches."""
+
+    def __init__(self, rows, model):
+        tokenizer = model.tokenizer
+
+        def tokenize(part):
+            ids = tokenizer(part["text"], truncation=True, max_length=model.max_length)["input_ids"]
+            return {"input_ids": ids, "length": [len(one) for one in ids]}
+
+        self.tokens = rows.map(tokenize, batched=True, remove_columns=rows.column_names).with_format("numpy")
+        self.lengths = np.asarray(self.tokens["length"][:])
+        self.labels = torch.tensor(list(rows["label"]))
+        self.padding = tokenizer.pad_token_id
+
+    def batch(self, rows, multiple):
+        """Return input_ids and attention_mask, shape (rows, tokens), tokens a multiple of ``multiple``."""
+        width = -(-int(self.lengths[rows].max()) // multiple) * multiple
+        input_ids = torch.full((len(rows), width), self.padding)
+        mask = torch.zeros(len(rows), width, dtype=torch.long)
+        for place, ids in enumerate(self.tokens[rows]["input_ids"]):
+            input_ids[place, :len(ids)] = torch.as_tensor(ids)
+            mask[place, :len(ids)] = 1
+        return input_ids, mask
+
+
+class _Features:
+    """Labelled vectors of a frozen backbone."""
+
+    def __init__(self, rows, vectors):
+        self.vectors, self.labels = vectors, torch.tensor(list(rows["label"]))
+        self.lengths = np.ones(len(rows), dtype=int)
+
+    def batch(self, rows, multiple):
+        return (self.vectors[rows],)
+
+
+# ---- The run -------------------------------------------------------------------------------------------------
+
+
+def fit(model, train, validation=None, config=None, checkpoints=None, checkpoint_steps=None, feature_folder=None):
+    """Train what may be trained of a classifier; it ends in eval mode with the best epoch's weights.
+
+    Parameters
+    ----------
+    model : models.TextClassifier
+        With a frozen backbone its features are computed once, and the head is trained on them.
+    train, validation : datasets.Dataset
+        With the columns ``text`` and ``label``. Without validation data the last weights are kept.
+    config : Config, optional
+    checkpoints : str or Path, optional
+        Folder for checkpoints. The same call after an interruption goes on where the last one stands, and on a CPU
+        ends with the very weights of a run that was not interrupted.
+    checkpoint_steps : int, optional
+        Updates between two checkpoints, beside those after each epoch.
+    feature_folder : str or Path, optional
+        Keep a frozen backbone's features on disk as well.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    TrainingError
+        A loss that is not finite, a checkpoint of another run, a precision that the device has not, no memory for
+        a single example. The model keeps its best weights so far.
+    StorageError
+        A checkpoint that cannot be written (a full disk, say); those before it stay whole.
+
+    References
+    ----------
+    Loshchilov and Hutter: Decoupled Weight Decay Regularization, ICLR 2019. Accelerate documentation, "Gradient
+    accumulation" and "Memory utilities".
+    """
+    return _Run(model, train, validation, config or Config(), checkpoints, checkpoint_steps, feature_folder).fit()
+
+
+class _Run:
+    def __init__(self, model, train, validation, config, checkpoints, checkpoint_steps, feature_folder):
+        began = time.perf_counter()
+        if not len(train):
+            raise TrainingError("There are no training examples.")
+        self.config, self.began, self.classifier = config, began, model
+        device = environment.device()
+        precision = _precision(config.precision, device)
+        AcceleratorState._reset_state()  # Accelerate keeps the precision of the first run in a process otherwise
+        self.accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=precision.replace("fp32", "no"))
+        self.history = History(config.metric, precision, environment.device_label())
+
+        frozen = not any(weight.requires_grad for weight in model.backbone.parameters())
+        model.to(self.accelerator.device)
+        if frozen:
+            def prepared(rows):
+                return _Features(rows, features.compute(model, rows["text"], feature_folder))
+        else:
+            def prepared(rows):
+                return _Texts(rows, model)
+        self.train, self.validation = prepared(train), prepared(validation) if validation else None
+        trained = model.head if frozen else model
+        self.weights = {name: weight for name, weight in trained.named_parameters() if weight.requires_grad}
+        optimizer = torch.optim.AdamW(self._groups(frozen), fused=device.type in FUSED)
+        self.model, self.optimizer = self.accelerator.prepare(trained, optimizer)
+
+        self.epoch, self.step, self.in_epoch = 0, 0, 0  # epochs done, updates done, updates done in this epoch
+        self.loss_sum, self.best_score, self.without_gain = 0.0, -math.inf, 0
+        self.best = self._copy()
+        self.steps_per_epoch = -(-len(self.train.labels) // config.batch_size)
+        self.checkpoints = checkpoints and Checkpoints(checkpoints)
+        self.checkpoint_steps = checkpoint_steps
+        if self.checkpoints:
+            self.identity = {**asdict(config), "precision": precision,
+                             "training data": digest(list(train["text"]), list(train["label"])),
+                             "validation data": validation and digest(list(validation["text"]),
+                                                                       list(validation["label"])),
+                             "trained weights": digest({name: list(weight.shape)
+                                                         for name, weight in self.weights.items()}),
+                             "frozen weights": weights_digest(model, only_frozen=True),
+                             "pooling": model.pooling, "max_length": model.max_length}
+            self._restore()
+
+    def _groups(self, frozen):
+        """Return the optimizer's groups: head or not, decayed or not."""
+        config, groups = self.config, {}
+        for name, weight in self.weights.items():
+            head = frozen or name.startswith("head.")
+            lr = config.head_lr if head and config.head_lr is not None else config.lr
+            decay = config.weight_decay if weight.ndim > 1 else 0.0  # not on biases and norms
+            groups.setdefault((lr, decay), []).append(weight)
+        return [{"params": weights, "lr": lr, "highest_lr": lr, "weight_decay": decay}
+                for (lr, decay), weights in groups.items()]
+
+    def fit(self):
+        config, processes = self.config, self.accelerator.num_processes
+        part = -(-config.batch_size // (processes * config.accumulation))
+        fits = [part]
+
+        def halve():
+            fits[0] //= 2
+            if fits[0] and processes == 1:
+                print(f"Out of memory: going on with {fits[0]} examples at a time, {config.batch_size} an update as "
+                      "before.")
+            return fits[0] if processes == 1 else 0
+
+        run = find_executable_batch_size(self._epochs, starting_batch_size=part, reduce_batch_size_fn=halve)
+        try:
+            run()
+        except RuntimeError as error:
+            if "No executable batch size" not in str(error):
+                raise
+            raise TrainingError("There is not enough memory for a single example; shorten the texts (max_length) or "
+                                "train fewer layers." if processes == 1 else
+                                "Out of memory; start again with a larger accumulation.") from error
+        finally:
+            self._put(self.best)
+            self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+            self.classifier.eval()
+            self.optimizer.zero_grad(set_to_none=True)
+        self.history.seconds = time.perf_counter() - self.began
+        return self.history
+
+    def _epochs(self, part):
+        config, total = self.config, self.config.epochs * len(self.train.labels)
+        with environment.progress(None, "training", total=total, unit=" examples") as bar:
+            while self.epoch < config.epochs and not self._patience_lost():
+                plan = batches(self.train.lengths, config.batch_size, config.seed, self.epoch, config.bucketing)
+                bar.update(self.epoch * len(self.train.labels) + sum(map(len, plan[:self.in_epoch])) - bar.n)
+                self.model.train()
+                while self.in_epoch < len(plan):
+                    self._update(plan[self.in_epoch], part)
+                    bar.update(len(plan[self.in_epoch - 1]))
+                    bar.set_postfix(self._shown(), refresh=False)
+                    if self.checkpoint_steps and self.step % self.checkpoint_steps == 0 and self.in_epoch < len(plan):
+                        self._save()
+                self._end_epoch(part)
+                self._save()
+
+    def _update(self, rows, part):
+        """One update of the weights from one batch, cut into parts and shared among the processes."""
+        accelerator, config = self.accelerator, self.config
+        # Dropout depends on seed, update and process alone: nothing of it has to be stored for a resume.
+        torch.manual_seed(int(np.random.SeedSequence((config.seed, self.step, accelerator.process_index))
+                              .generate_state(1)[0]))
+        mine = rows[accelerator.process_index::accelerator.num_processes]
+        parts = [mine[i:i + part] for i in range(0, len(mine), part)] or [rows[:0]]
+        self.optimizer.zero_grad()
+        total = torch.zeros((), device=accelerator.device)
+        for place, chosen in enumerate(parts):
+            last = place == len(parts) - 1
+            with contextlib.nullcontext() if last else accelerator.no_sync(self.model):
+                # the mean over the batch, whatever the parts; DDP takes the mean over the processes once more
+                loss = self._loss(chosen, rows) * (accelerator.num_processes / len(rows))
+                accelerator.backward(loss)
+            total += loss.detach() / accelerator.num_processes
+        value = accelerator.reduce(total, "sum").item()
+        if not math.isfinite(value):
+            self._not_finite(f"The loss became {value}")
+        factor = self._schedule(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["highest_lr"] * factor
+        norm = accelerator.clip_grad_norm_(list(self.weights.values()), config.max_grad_norm or math.inf).item()
+        if not math.isfinite(norm) and accelerator.scaler is None:  # the scaler skips such a step, and scales down
+            self._not_finite(f"The gradient became {norm}")
+        self.optimizer.step()
+        self.step, self.in_epoch, self.loss_sum = self.step + 1, self.in_epoch + 1, self.loss_sum + value * len(rows)
+        self.history.steps.append({"step": self.step, "loss": value, "lr": self.optimizer.param_groups[0]["lr"],
+                                   "grad_norm": norm})
+
+    def _loss(self, chosen, rows):
+        """The summed loss of some rows; of none (more processes than rows) a zero that has all gradients."""
+        asked = chosen if len(chosen) else rows[:1]
+        logits = self._logits(self.train, asked)
+        labels = self.train.labels[asked].to(self.accelerator.device)
+        loss = nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
+        return loss if len(chosen) else 0.0 * loss
+
+    def _logits(self, data, rows):
+        # with half precision widths are multiples of 8, which matrix units like
+        multiple = 1 if self.history.precision == "fp32" else 8
+        inputs = (tensor.to(self.accelerator.device) for tensor in data.batch(rows, multiple))
+        return self.model(*inputs)
+
+    def _schedule(self, step):
+        """The share of the highest learning rate at an update, counted from 0."""
+        steps = self.config.epochs * self.steps_per_epoch
+        warmup = round(self.config.warmup * steps)
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        return 1.0 if self.config.schedule == "constant" else (steps - step) / (steps - warmup)
+
+    def _end_epoch(self, part):
+        entry = {"epoch": self.epoch + 1, "step": self.step, "train_loss": self.loss_sum / len(self.train.labels)}
+        better = True
+        if self.validation:
+            entry.update(self._evaluate(part))
+            score = entry[self.config.metric] * (-1 if self.config.metric == "loss" else 1)
+            better = score > self.best_score
+        if better:
+            self.best = self._copy()
+            if self.validation:
+                self.best_score, self.history.best_epoch = score, self.epoch + 1
+        self.without_gain = 0 if better else self.without_gain + 1
+        self.history.epochs.append(entry)
+        self.epoch, self.in_epoch, self.loss_sum = self.epoch + 1, 0, 0.0
+
+    @torch.no_grad()
+    def _evaluate(self, part):
+        """Loss, accuracy and macro F1 on the validation data."""
+        self.model.eval()
+        labels, processes = self.validation.labels, self.accelerator.num_processes
+        scores = torch.zeros(len(labels), len(self.classifier.id2label), device=self.accelerator.device)
+        order = np.argsort(self.validation.lengths, kind="stable")[self.accelerator.process_index::processes]
+        for chosen in (order[i:i + 2 * part] for i in range(0, len(order), 2 * part)):
+            scores[torch.as_tensor(chosen)] = self._logits(self.validation, chosen).float()
+        scores = self.accelerator.reduce(scores, "sum").cpu()
+        loss = nn.functional.cross_entropy(scores, labels).item()
+        if not math.isfinite(loss):
+            self._not_finite(f"The validation loss became {loss}")
+        predicted = scores.argmax(dim=1)
+        return {"loss": loss, "accuracy": (predicted == labels).float().mean().item(),
+                "f1": evaluation.macro_f1(labels, predicted)}
+
+    def _patience_lost(self):
+        return bool(self.config.patience and self.without_gain >= self.config.patience)
+
+    def _shown(self):
+        shown = {"loss": f"{self.history.steps[-1]['loss']:.3f}"}
+        if self.history.epochs and self.validation:
+            shown[self.config.metric] = f"{self.history.epochs[-1][self.config.metric]:.3f}"
+        return shown
+
+    def _not_finite(self, what):
+        config = self.config
+        if not all(torch.isfinite(weight).all() for weight in self.weights.values()):
+            cause = (f"the last update threw the weights out of range, so the learning rate ({config.lr:g}, head "
+                     f"{config.head_lr or config.lr:g}) is too high; try a tenth of it")
+        elif isinstance(self.train, _Features) and not torch.isfinite(self.train.vectors).all():
+            cause = "the backbone gives features that are not finite, so its weights are damaged"
+        elif self.history.precision == "fp16":
+            cause = "16-bit numbers end at 65,504; try precision='bf16' or 'fp32'"
+        else:
+            cause = (f"the model's outputs grew out of range; try a lower learning rate than {config.lr:g} (head "
+                     f"{config.head_lr or config.lr:g})")
+        best = self.history.best_epoch or (0 if self.validation else self.epoch)
+        kept = f"those of epoch {best}" if best else "those it started with"
+        raise TrainingError(f"{what} at update {self.step + 1} (epoch {self.epoch + 1}). Likely cause: {cause}. The "
+                            f"model keeps its best weights, {kept}.")
+
+    # -- state: copied, saved, restored
+
+    def _copy(self):
+        return {name: weight.detach().cpu().clone() for name, weight in self.weights.items()}
+
+    @torch.no_grad()
+    def _put(self, values):
+        for name, weight in self.weights.items():
+            weight.copy_(values[name])
+
+    def _save(self):
+        if not self.checkpoints:
+            return
+        if self.accelerator.is_main_process:
+            tensors = {f"model.{name}": weight.detach().cpu() for name, weight in self.weights.items()}
+            tensors.update({f"best.{name}": value for name, value in self.best.items()})
+            for name, weight in self.weights.items():
+                for key, value in self.optimizer.state[weight].items():
+                    tensors[f"optimizer.{name}.{key}"] = value.detach().cpu()
+            state = {name: getattr(self, name) for name in self._STATE}
+            state.update(identity=self.identity, epochs=self.history.epochs, steps=self.history.steps,
+                         best_epoch=self.history.best_epoch,
+                         scaler=self.accelerator.scaler and self.accelerator.scaler.state_dict())
+            self.checkpoints.save(self.step, tensors, state)
+        self.accelerator.wait_for_everyone()
+
+    _STATE = ("epoch", "step", "in_epoch", "loss_sum", "best_score", "without_gain")
+
+    def _restore(self):
+        tensors, state = None, None
+        with self.accelerator.main_process_first():
+            tensors, state = self.checkpoints.load()
+        if state is None:
+            return
+        changed = [name for name, value in self.identity.items() if state["identity"].get(name) != value]
+        if changed:
+            told = ", ".join(f"{name} {state['identity'].get(name)} → {self.identity[name]}"
+                             if name in asdict(self.config) else name for name in changed)
+            raise TrainingError(f"The checkpoints in {self.checkpoints.folder} belong to another run; changed since: "
+                                f"{told}. Name another folder, or delete this one.")
+        self._put({name: tensors[f"model.{name}"] for name in self.weights})
+        self.best = {name: tensors[f"best.{name}"].clone() for name in self.weights}
+        for name, weight in self.weights.items():
+            prefix = f"optimizer.{name}."
+            stored = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+            self.optimizer.state[weight] = {key: value.clone() if key == "step" else value.to(weight.device, copy=True)
+                                            for key, value in stored.items()}
+        for name in self._STATE:
+            setattr(self, name, state[name])
+        self.history.epochs, self.history.steps = state["epochs"], state["steps"]
+        self.history.best_epoch = state["best_epoch"]
+        if state["scaler"] and self.accelerator.scaler:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        if self.accelerator.is_main_process:
+            print(f"Going on from update {self.step} (epoch {self.epoch + bool(self.in_epoch)}), as the checkpoint "
+                  "says.")
+
+
+def _precision(wanted, device):
+    """Return "fp32", "bf16" or "fp16" for what was asked."""
+    if device.type == "cuda":
+        own_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        return wanted if wanted != "auto" else "bf16" if own_bf16 else "fp16"
+    if wanted == "fp16":
+        raise TrainingError(f"fp16 needs a CUDA GPU; on this device ({device.type}) use precision='fp32'.")
+    if wanted == "bf16" and device.type == "cpu" and not _cpu_has_bf16():
+        print("This CPU has no bf16 of its own: it is emulated, and slower than fp32.")
+    return "fp32" if wanted == "auto" else wanted
+
+
+def _cpu_has_bf16():
+    """True where the CPU multiplies bf16 itself (AVX-512 bf16 or AMX)."""
+    return any(getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
