@@ -19,6 +19,7 @@ NUMBER = re.compile(r"(?<![\w.,])-?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?(?![
 # Kernels inherit these: no progress bars in outputs, and a reader's own predictions stay out of the comparison.
 os.environ["TQDM_DISABLE"] = "1"
 os.environ["SFT_LEDGER"] = os.path.join(tempfile.gettempdir(), "no_predictions.json")
+os.environ["SFT_LADDER"] = os.devnull  # rungs measured elsewhere come from the study, whatever ran before
 os.environ.pop("SFT_STRICT", None)
 
 

@@ -25,6 +25,7 @@ from sft_helpers.storage import digest
 from . import common
 
 LINEAR = {"C": (0.01, 0.1, 1.0)}
+COUNTED = {"C": (0.1, 1.0, 10.0)}  # features that are not standardised want another range
 TUNED = {"lr": (5e-5, 1e-4, 2e-4)}
 HALF = {"lr": (1e-4, 2e-4, 4e-4)}
 EPOCHS = 4
@@ -96,7 +97,7 @@ class Rungs:
     def tfidf(self, setting, seed):
         vectorizer = TfidfVectorizer(tokenizer=text.preprocess_text, token_pattern=None).fit(self.texts["train"])
         x = {split: vectorizer.transform(texts) for split, texts in self.texts.items()}
-        return self._logistic(x, 10 * setting["C"], scale=False)
+        return self._logistic(x, setting["C"], scale=False)
 
     def word2vec(self, setting, seed, **how):
         def make():
@@ -149,7 +150,7 @@ class Rungs:
 METHODS = {"majority": ("majority", {None: (None,)}, False), "Word2Vec, article": ("word2vec_article", LINEAR, True),
            "random BERT, frozen": ("random_frozen", LINEAR, True),
            "Word2Vec, skip-gram": ("word2vec_skipgram", LINEAR, True), "static BERT vectors": ("static", LINEAR, False),
-           "TF-IDF": ("tfidf", LINEAR, False), "frozen BERT": ("frozen", LINEAR, False),
+           "TF-IDF": ("tfidf", COUNTED, False), "frozen BERT": ("frozen", LINEAR, False),
            "top half tuned": ("top_half", HALF, True), "fully fine-tuned": ("full", TUNED, True)}
 assert tuple(METHODS) == ladder.RUNGS
 

@@ -8,7 +8,7 @@ The floors, from the ground up; a module imports only from floors below its own:
     text, embeddings, models         what lessons 03, 04 and 08 teach
     evaluation, claims, features     numbers with intervals, sentences that are checked, frozen features kept
     training, ladder                 the training loop of lessons 08 and 09; what each rung scored
-    widgets, exercises               controls, "your turn"
+    widgets, exercises, finetune     controls, "your turn"; the loop from the command line
     lesson                           the first cell of every notebook
 """
 

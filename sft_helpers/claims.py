@@ -57,5 +57,5 @@ def claim(sentence, *, holds, applies=True, **numbers):
         true = False
     if _state["binding"] and not true:
         raise ClaimError(f"This claim does not hold here: {text}")
-    verdict = "✓" if _state["binding"] else f"{'held' if true else 'not held'} on this data and backbone:"
+    verdict = "✓" if _state["binding"] else f"{'held' if true else 'not held'} here:"
     print(textwrap.fill(f"{verdict} {text}", width=PAGE_WIDTH, subsequent_indent="  ", break_on_hyphens=False))

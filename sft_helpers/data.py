@@ -96,6 +96,43 @@ def load(name="reviews", text_column="text", label_column="label", split_column=
                     "file, or a hub name such as 'stanfordnlp/sst2'.")
 
 
+def load_files(train, validation=None, test=None, text_column="text", label_column="label", seed=0):
+    """Load labelled texts from a CSV file for each split.
+
+    Parameters
+    ----------
+    train : str or Path
+    validation, test : str or Path, optional
+        Without validation file every tenth training text is kept for it, each label alike.
+    text_column, label_column : str
+    seed : int
+        For that choice.
+
+    Returns
+    -------
+    datasets.DatasetDict
+        ``train``, ``validation`` and, where there is a file for it, ``test``; columns as in ``load``.
+
+    Raises
+    ------
+    DataError
+        As ``load``; a text under two labels or in two splits is found across the files as well.
+    """
+    rows = []
+    for split, path in (("train", train), ("validation", validation), ("test", test)):
+        for row in read_csv(path, text_column, label_column) if path else ():
+            row.split, row.place = split, f"{Path(path).name} {row.place}"
+            rows.append(row)
+    where = "the files given"
+    _check_labels_agree(rows, where)
+    if not validation:
+        own = [row for row in rows if row.split == "train"]
+        _split(own, where, seed, {"validation": 0.1})
+    _check_splits(rows, where, {row.split for row in rows})
+    splits = _dataset_dict(rows)
+    return DatasetDict({split: part for split, part in splits.items() if len(part)})
+
+
 def read_csv(path, text_column="text", label_column="label", split_column=None, label_names=None):
     """Read and check a CSV file of labelled texts.
 
@@ -318,8 +355,8 @@ def _split(rows, path, seed, shares):
                 row.split = cuts[place] if place < len(cuts) else "train"
 
 
-def _check_splits(rows, path):
-    for split in SPLITS:
+def _check_splits(rows, path, splits=SPLITS):
+    for split in splits:
         if not any(row.split == split for row in rows):
             raise DataError(f"{path}: no row has the split '{split}'; give each row one of {', '.join(SPLITS)}, or "
                             "leave the column out and a split is made.")

@@ -1,5 +1,6 @@
 """Vectors of a frozen backbone, computed once (lesson 07)."""
 
+import json
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -43,6 +44,12 @@ def compute(model, texts, folder=None):
             write({"features": vectors}, {"key": key, "sha256": digest(vectors)}, path)
     _remembered[key] = vectors
     return vectors
+
+
+def _tokenizer(tokenizer):
+    """What decides on the tokens; how they were last padded and cut is not part of it."""
+    about = json.loads(tokenizer.backend_tokenizer.to_str())
+    return {name: value for name, value in about.items() if name not in ("padding", "truncation")}
 
 
 def forget():

@@ -12,6 +12,8 @@ from .storage import digest
 
 RUNGS = ("majority", "Word2Vec, article", "random BERT, frozen", "Word2Vec, skip-gram", "static BERT vectors", "TF-IDF",
          "frozen BERT", "top half tuned", "fully fine-tuned")
+# the same whichever BERT is at hand
+WITHOUT_BACKBONE = ("majority", "Word2Vec, article", "Word2Vec, skip-gram", "TF-IDF")
 STUDY = Path(__file__).resolve().parent.parent / "benchmarks" / "results" / "ladder.json"
 STORE = "ladder.json"  # beside the notebook, ignored by git
 
@@ -64,7 +66,8 @@ def record(rung, splits, predictions, backbone, seed):
         One of ``RUNGS``.
     splits : datasets.DatasetDict
     predictions : array-like of int, shape (n,)
-    backbone : resources.Backbone
+    backbone : resources.Backbone or None
+        None for a rung that has no BERT in it.
     seed : int
 
     Returns
@@ -74,16 +77,18 @@ def record(rung, splits, predictions, backbone, seed):
     Raises
     ------
     ValueError
-        An unknown rung.
+        An unknown rung, or one with a BERT in it and no backbone named.
     """
     if rung not in RUNGS:
         raise ValueError(f"There is no rung {rung!r}; there are {', '.join(RUNGS)}.")
+    if backbone is None and rung not in WITHOUT_BACKBONE:
+        raise ValueError(f"The rung {rung!r} depends on a backbone: name it.")
     scored = score(splits["test"], predictions)
     path = _store()
     if path.exists() and not path.is_file():
         return scored  # a device such as /dev/null: nothing is kept
     kept = _read(path)
-    kept["|".join((rung, *_identity(splits, backbone), str(seed)))] = [list(part) for part in scored[:3]]
+    kept[_key(rung, _checksum(splits), backbone and _weights(backbone), seed)] = [list(part) for part in scored[:3]]
     try:
         part = path.with_suffix(".new")
         part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
@@ -108,17 +113,16 @@ def known(splits, backbone, seed):
         In the order of ``RUNGS``. What no lesson measured here comes from ``benchmarks/results/ladder.json`` (several
         seeds), if that was made with the same data and backbone, and says so in ``source``.
     """
-    identity, kept = _identity(splits, backbone), _read(_store())
-    study = _read(STUDY).get("data", {})
+    content, weights, kept = _checksum(splits), _weights(backbone), _read(_store())
     found = {}
-    for part in study.values():
-        if (part["data_sha256"], part["backbone_sha256"]) == identity:
-            for row in part["rungs"]:
+    for part in _read(STUDY).get("data", {}).values():
+        for row in part["rungs"] if part["data_sha256"] == content else ():
+            if row["rung"] in WITHOUT_BACKBONE or part["backbone_sha256"] == weights:
                 pairs = [row["pairs_both_right"], *row["pairs_interval"]] if row["pairs_interval"] else [math.nan] * 3
                 found[row["rung"]] = Rung(Interval(row["accuracy"], row["low"], row["high"]),
                                           Interval(*row["ordinary"]), Interval(*pairs), "study")
     for rung in RUNGS:
-        scores = kept.get("|".join((rung, *identity, str(seed))))
+        scores = kept.get(_key(rung, content, weights, seed))
         if scores:
             found[rung] = Rung(*(Interval(*part) for part in scores))
     return {rung: found[rung] for rung in RUNGS if rung in found}
@@ -136,7 +140,14 @@ def _read(path):
     return found if isinstance(found, dict) else {}
 
 
-def _identity(splits, backbone):
-    """Checksums of data and weights: a name alone would not notice that either has changed."""
-    content = [[split, list(splits[split]["text"]), list(splits[split]["label"])] for split in sorted(splits)]
-    return digest(content), resources.sha256(backbone.folder / "model.safetensors")
+def _key(rung, content, weights, seed):
+    return "|".join((rung, content, "" if rung in WITHOUT_BACKBONE else weights, str(seed)))
+
+
+def _checksum(splits):
+    """A checksum of texts and labels: a name alone would not notice that they have changed."""
+    return digest([[split, list(splits[split]["text"]), list(splits[split]["label"])] for split in sorted(splits)])
+
+
+def _weights(backbone):
+    return resources.sha256(backbone.folder / "model.safetensors")

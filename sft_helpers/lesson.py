@@ -73,8 +73,10 @@ def start(backbone=None, data=None, seed=0, threads=None, labels=None):
             raise labelled_texts.DataError(f"This lesson needs data with {labels} labels; '{found_data}' has "
                                            f"{len(names)}.")
         print(f"data      {found_data} (labels {', '.join(names)})")
-    # Claims were written for the default; a reader who changed the parameters gets "held" or "not held".
-    claims.bind(backbone in (None, resources.EMBEDDED) and data in (None, DEFAULT_DATA) and seed == 0)
+    # Claims were written for the default; a reader who changed the parameters, or trains on a GPU in another precision,
+    # gets "held" or "not held".
+    claims.bind(backbone in (None, resources.EMBEDDED) and data in (None, DEFAULT_DATA) and seed == 0
+                and environment.device().type == "cpu")
     return Lesson(found, found_data)
 
 

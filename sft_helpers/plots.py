@@ -39,6 +39,11 @@ def png(figure):
     return buffer.getvalue()
 
 
+def base64_png(figure):
+    """Return a figure as PNG in base64, as a page embeds it."""
+    return base64.b64encode(png(figure)).decode()
+
+
 def show(figure, alt):
     """Display a figure with a description for those who cannot see it.
 
@@ -48,8 +53,7 @@ def show(figure, alt):
     alt : str
         What the figure shows, in a sentence or two.
     """
-    image = base64.b64encode(png(figure)).decode()
-    display({"image/png": image, "text/plain": f"Figure: {alt}"}, raw=True,
+    display({"image/png": base64_png(figure), "text/plain": f"Figure: {alt}"}, raw=True,
             metadata={"image/png": {"alt": alt}})
 
 
@@ -211,4 +215,53 @@ def training_curves(history):
         axes[1].legend()
     axes[0].set(xlabel="update", ylabel="cross-entropy", ylim=(0, None))
     axes[0].legend(fontsize=9)
+    return figure
+
+
+def attention_map(axis, weights, tokens=None):
+    """Draw attention weights: one row per listening token, one column per token listened to; dark is much.
+
+    Parameters
+    ----------
+    axis : matplotlib.axes.Axes
+    weights : ndarray, shape (n, n)
+        From 0 (white) to the largest weight (darkest).
+    tokens : list of str, optional
+        Written along both sides; without them the sides stay bare.
+    """
+    axis.imshow(weights, cmap="Blues", vmin=0)
+    axis.grid(False)
+    if tokens is None:
+        axis.set(xticks=[], yticks=[])
+        return
+    places = range(len(tokens))
+    axis.set_yticks(places, tokens, fontsize=9)
+    axis.set_xticks(places, tokens, fontsize=9, rotation=60, ha="right", rotation_mode="anchor")
+
+
+def confusion(counts, names):
+    """Draw a confusion matrix: true labels down, predicted labels across, counts in the cells.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (labels, labels)
+    names : list of str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    size = min(14.0, 2.6 + 0.42 * len(names))
+    figure, axis = subplots(figsize=(size + 1.0, size))
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, line in enumerate(counts):
+        for column, count in enumerate(line):
+            if count or len(names) <= 12:
+                axis.text(column, row, count, ha="center", va="center", fontsize=11 if len(names) <= 12 else 7,
+                          color="white" if shares[row, column] > 0.6 else BLACK)
+    axis.set_xticks(range(len(names)), names, rotation=90 if len(names) > 3 else 0)
+    axis.set_yticks(range(len(names)), names)
+    axis.set(xlabel="predicted", ylabel="true")
+    axis.grid(False)
     return figure

@@ -21,7 +21,7 @@ def test_an_untrue_claim_stops_the_default_run():
         claims.claim("The loss is {loss}.", loss=2, holds=lambda loss: loss < 1)
 
 
-@pytest.mark.parametrize(("loss", "said"), [(0.5, "held on"), (2, "not held on")])
+@pytest.mark.parametrize(("loss", "said"), [(0.5, "held here:"), (2, "not held here:")])
 def test_elsewhere_a_claim_reports(loss, said, capsys):
     claims.bind(False)
     claims.claim("The loss is {loss}.", loss=loss, holds=lambda loss: loss < 1)

@@ -83,7 +83,7 @@ def run(arguments):
     """Execute the lessons into _build/executed and write _build/run.json."""
     from sft_helpers import data, environment, lesson, models, resources
 
-    os.environ.update(SFT_STRICT="1", TQDM_DISABLE="1")
+    os.environ.update(SFT_STRICT="1", TQDM_DISABLE="1", SFT_LADDER=str(BUILD / "ladder.json"))
     parameters = {}
     try:
         if arguments.backbone:
@@ -139,7 +139,8 @@ def outputs(arguments):
     import nbformat
     from nbclient import NotebookClient
 
-    os.environ.update(TQDM_DISABLE="1", SFT_LEDGER=str(BUILD / "no_predictions.json"))
+    os.environ.update(TQDM_DISABLE="1", SFT_LEDGER=str(BUILD / "no_predictions.json"),
+                      SFT_LADDER=os.devnull)
     BUILD.mkdir(exist_ok=True)
     paths = [path for lesson in lessons(arguments.lessons)
              for path in (lesson, NOTEBOOKS / "solutions" / lesson.name) if path.is_file()]

@@ -1,0 +1,258 @@
+"""Fine-tune a classifier on labelled texts of your own, from the command line.
+
+Writes a model folder that ``TextClassifier.from_pretrained`` loads, and a report to read. The same settings as in the
+lessons, the same training loop; start it under ``accelerate launch`` for several processes or GPUs.
+"""
+
+import argparse
+import dataclasses
+import html
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from accelerate import PartialState
+from sklearn.metrics import confusion_matrix, f1_score, precision_score, recall_score
+
+from . import data, environment, evaluation, models, plots, resources, training
+from .storage import StorageError
+
+EXAMPLE = """examples:
+  python -m sft_helpers.finetune --train my.csv --output out
+  python -m sft_helpers.finetune --train a.csv --validation b.csv --test c.csv --output out --mode top-k --layers 3
+  accelerate launch --num_processes 4 -m sft_helpers.finetune --train my.csv --output out \\
+      --backbone google-bert/bert-base-uncased
+
+An interrupted run goes on when the same command is given again.
+"""
+MODES = {"frozen": "the head alone, on features computed once", "top-k": "the head and the --layers topmost layers",
+         "full": "everything"}
+HELP = {"epochs": "passes over the training texts", "batch_size": "texts per update, over all processes",
+        "accumulation": "parts a batch is cut into, to save memory", "lr": "highest learning rate of the backbone",
+        "head_lr": "highest learning rate of the head", "weight_decay": "AdamW's; not on biases and norms",
+        "warmup": "share of the updates with a rising learning rate", "schedule": "after the warm-up",
+        "max_grad_norm": "longer gradients are shortened to this", "metric": "by which the best epoch is chosen",
+        "patience": "stop after so many epochs without a better one",
+        "precision": "auto: bf16 or fp16 on a GPU, fp32 elsewhere", "seed": "for splits, batches and dropout"}
+FROZEN = {"epochs": 30, "head_lr": 1e-2}  # a head alone is cheap, and learns slowly at the other modes' rate
+WORST = 15  # errors shown in the report
+SHOWN_LABELS = 40  # a confusion matrix with more labels cannot be read
+
+
+def parser():
+    """Return the command line's parser; each field of ``training.Config`` is an option of the same name."""
+    made = argparse.ArgumentParser(prog="python -m sft_helpers.finetune", description=__doc__.split("\n")[0],
+                                   epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)
+    texts = made.add_argument_group("texts")
+    texts.add_argument("--train", required=True, metavar="FILE",
+                       help="CSV with the columns text and label; or 'reviews', or a hub name. Alone, it is split into "
+                            "train, validation and test (or by its column 'split')")
+    texts.add_argument("--validation", metavar="FILE", help="CSV for choosing the best epoch")
+    texts.add_argument("--test", metavar="FILE", help="CSV for the final score; looked at once")
+    texts.add_argument("--text-column", default="text", metavar="NAME")
+    texts.add_argument("--label-column", default="label", metavar="NAME")
+    made.add_argument("--output", required=True, metavar="FOLDER", help="for the model, the report and the checkpoints")
+    model = made.add_argument_group("model")
+    model.add_argument("--backbone", default=resources.EMBEDDED, metavar="NAME",
+                       help="'embedded' (default), a folder or a hub name")
+    model.add_argument("--mode", choices=MODES, default="full",
+                       help="what is trained: " + "; ".join(f"{name}: {what}" for name, what in MODES.items())
+                            + " (default: full)")
+    model.add_argument("--layers", type=int, metavar="K", help="with --mode top-k: how many layers")
+    model.add_argument("--pooling", choices=models.POOLINGS, default="mean", help="default: mean")
+    model.add_argument("--max-length", type=int, default=models.MAX_LENGTH, metavar="TOKENS",
+                       help="longer texts are cut (default: %(default)s)")
+    settings = made.add_argument_group("settings (those of sft_helpers.training.Config)")
+    for field in dataclasses.fields(training.Config):
+        name, default = "--" + field.name.replace("_", "-"), field.default
+        if field.name == "bucketing":
+            settings.add_argument("--no-bucketing", dest="bucketing", action="store_false",
+                                  help="do not put texts of like length together")
+            continue
+        choices = {"schedule": training.SCHEDULES, "metric": training.METRICS,
+                   "precision": training.PRECISIONS}.get(field.name)
+        kind = str if choices else int if field.type in ("int", int) or field.name == "patience" else float
+        shown = "off" if default is None else f"{default:g}" if kind is float else str(default)
+        if field.name in FROZEN:
+            shown += f", with --mode frozen {FROZEN[field.name]:g}"
+        letter = None if choices else "N" if kind is int else "X"
+        settings.add_argument(name, type=kind, choices=choices, metavar=letter,
+                              help=f"{HELP[field.name]} (default: {shown})")
+    made.add_argument("--checkpoint-steps", type=int, metavar="N",
+                      help="updates between two checkpoints, beside those after each epoch")
+    return made
+
+
+def main(arguments=None):
+    """Run the command; whatever the user can mend ends it with one sentence."""
+    options = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _as_interrupt)  # a machine room's way of saying stop
+    try:
+        _run(options)
+    except (data.DataError, resources.ResourceError, training.TrainingError, StorageError, ValueError) as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(f"Interrupted. Run the same command again: it goes on from the last checkpoint in "
+                 f"{Path(options.output) / 'checkpoints'}, if there is one.")
+
+
+def _as_interrupt(_signal, _frame):
+    raise KeyboardInterrupt
+
+
+def _run(options):
+    os.environ["SFT_STRICT"] = "1"
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(training.Config)}
+    given = {name: value for name, value in given.items() if value is not None}
+    config = training.Config(**{**(FROZEN if options.mode == "frozen" else {}), **given})
+    if (options.mode == "top-k") != (options.layers is not None):
+        raise ValueError("--mode top-k and --layers K belong together.")
+    if options.checkpoint_steps is not None and options.checkpoint_steps < 1:
+        raise ValueError("--checkpoint-steps is 1 or more.")
+    state = PartialState(cpu=environment.device().type == "cpu")  # picks this process's own GPU
+    output = Path(options.output)
+    if output.exists() and not output.is_dir():
+        raise StorageError(f"{output} is a file; name a folder for --output.")
+    say = print if state.is_main_process else lambda *_: None
+    splits = _texts(options, config.seed)
+    names = splits["train"].features["label"].names
+    say(f"{len(splits['train'])} training, {len(splits['validation'])} validation and "
+        f"{len(splits.get('test', ()))} test texts; labels: {', '.join(names[:12])}{' …' if len(names) > 12 else ''}")
+    environment.seed_everything(config.seed)
+    layers = {"frozen": 0, "top-k": options.layers, "full": "all"}[options.mode]
+    backbone = resources.find_backbone(options.backbone)
+    model = models.TextClassifier(backbone, dict(enumerate(names)), layers, options.pooling, options.max_length)
+    say(f"training {options.mode} on {environment.device_label()}, {state.num_processes} process"
+        f"{'es' if state.num_processes > 1 else ''}")
+    history = training.fit(model, splits["train"], splits["validation"], config, output / "checkpoints",
+                           options.checkpoint_steps, output / "features")
+    if state.is_main_process:
+        judged = "test" if "test" in splits else "validation"
+        probabilities = model.probabilities(list(splits[judged]["text"])).numpy()
+        model.save_pretrained(output / "model")
+        scores = summary(splits[judged], probabilities)
+        page = report(options, config, splits, history, judged, probabilities, backbone, model)
+        _write(output / "report.html", page)
+        _write(output / "report.json", json.dumps({
+            "judged_on": judged, "scores": scores, "best_epoch": history.best_epoch, "epochs": history.epochs,
+            "settings": dataclasses.asdict(config), "mode": options.mode, "backbone": options.backbone,
+            "versions": environment.versions(), "device": history.device, "precision": history.precision},
+            indent=1) + "\n")
+        say(f"{judged} accuracy {evaluation.Interval(*scores['accuracy'])}, macro F1 "
+            f"{evaluation.Interval(*scores['macro_f1'])}")
+        say(f"model: {output / 'model'}   report: {output / 'report.html'}")
+    state.wait_for_everyone()
+
+
+def _write(path, content):
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(content, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path} could not be written ({error.strerror or error}); the model is in "
+                           f"{path.parent / 'model'}.") from error
+
+
+def _texts(options, seed):
+    columns = {"text_column": options.text_column, "label_column": options.label_column, "seed": seed}
+    if options.validation or options.test:
+        return data.load_files(options.train, options.validation, options.test, **columns)
+    return data.load(options.train, **columns)
+
+
+def summary(rows, probabilities):
+    """Return accuracy and macro F1 with 95 % intervals, as {"accuracy": [value, low, high], …}."""
+    labels, predicted = np.array(rows["label"]), probabilities.argmax(axis=1)
+    draws = np.random.default_rng(0).integers(0, len(labels), (500, len(labels)))
+    f1 = [evaluation.macro_f1(labels[draw], predicted[draw]) for draw in draws]
+    return {"accuracy": list(evaluation.accuracy(labels, predicted)),
+            "macro_f1": [evaluation.macro_f1(labels, predicted), *map(float, np.quantile(f1, [0.025, 0.975]))]}
+
+
+# ---- The report ----------------------------------------------------------------------------------------------
+
+
+def report(options, config, splits, history, judged, probabilities, backbone, model):
+    """Return the run as one HTML page that needs nothing beside it."""
+    names, rows = splits["train"].features["label"].names, splits[judged]
+    labels, predicted = np.array(rows["label"]), probabilities.argmax(axis=1)
+    scores = {name: evaluation.Interval(*values) for name, values in summary(rows, probabilities).items()}
+    worst = sorted(np.flatnonzero(labels != predicted), key=lambda i: probabilities[i, labels[i]])[:WORST]
+    looked = "looked at once, after training" if judged == "test" else \
+        "the best epoch was chosen on it, so the score is somewhat too good; give --test for an honest one"
+    count = {split: Counter(part["label"]) for split, part in splits.items()}
+    settings = {"mode": options.mode + (f", {options.layers} layers" if options.layers else ""),
+                "pooling": options.pooling, "max_length": options.max_length, **dataclasses.asdict(config)}
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    words = [len(text.split()) for text in splits["train"]["text"]]
+    origin = {"training texts": options.train, "backbone": f"{options.backbone} ({backbone.source})",
+              "trained weights": f"{trained:,}", "device": history.device, "precision": history.precision,
+              "seconds of this run": f"{history.seconds:.0f}",
+              **{name: version for name, version in environment.versions().items() if version != "not installed"}}
+    per_label = zip(names, *(score(labels, predicted, labels=range(len(names)), average=None, zero_division=0)
+                             for score in (precision_score, recall_score, f1_score)), strict=True)
+    parts = [
+        f"<p class=score>{judged} accuracy <b>{scores['accuracy']}</b>, macro F1 <b>{scores['macro_f1']}</b></p>",
+        f"<p>{len(rows)} {judged} texts ({looked}); in brackets the 95 % bootstrap interval. Always giving the "
+        f"commonest training label would be right for {_majority(splits, judged):.1%}.</p>",
+        "<h2>Data</h2>",
+        _table(["label", *count], [[name, *(count[split][i] for split in count)] for i, name in enumerate(names)]
+               + [["all", *(len(part) for part in splits.values())]]),
+        f"<p>Training texts have {np.median(words):.0f} words (median), the longest {max(words)}.</p>",
+        "<h2>Training</h2>", _picture(history.plot(), "Loss and validation score over the run"),
+        f"<p>Kept: epoch {history.best_epoch} of {len(history.epochs)}, the best by {html.escape(config.metric)}.</p>",
+        _table(["epoch", "training loss", "validation loss", "accuracy", "macro F1"],
+               [[e["epoch"], f"{e['train_loss']:.3f}", f"{e['loss']:.3f}", f"{e['accuracy']:.1%}", f"{e['f1']:.1%}"]
+                for e in history.epochs]),
+        f"<h2>Labels ({judged})</h2>",
+        _table(["label", "precision", "recall", "F1"], [[name, *(f"{v:.1%}" for v in values)]
+                                                        for name, *values in per_label])]
+    if len(names) <= SHOWN_LABELS:
+        parts.append(_picture(plots.confusion(confusion_matrix(labels, predicted, labels=range(len(names))), names),
+                              "Confusion matrix: rows are the true labels, columns the predicted ones"))
+    parts += ["<h2>Worst errors</h2>",
+              _table(["probability of the right label", "right", "predicted", "text"],
+                     [[f"{probabilities[i, labels[i]]:.3f}", names[labels[i]], names[predicted[i]],
+                       rows[int(i)]["text"][:400]] for i in worst]) if worst else "<p>There are none.</p>",
+              "<h2>Settings</h2>", _table(["setting", "value"], settings.items()),
+              "<h2>Where this comes from</h2>", _table(["", ""], origin.items())]
+    return PAGE.format(title=f"Fine-tuning report: {html.escape(Path(options.output).name)}", body="\n".join(parts))
+
+
+def _majority(splits, judged):
+    commonest = Counter(splits["train"]["label"]).most_common(1)[0][0]
+    return float(np.mean(np.array(splits[judged]["label"]) == commonest))
+
+
+def _table(head, rows):
+    def line(cells, kind):
+        return "<tr>" + "".join(f"<{kind}>{html.escape(str(cell))}</{kind}>" for cell in cells) + "</tr>"
+    return f"<table>{line(head, 'th')}{''.join(line(row, 'td') for row in rows)}</table>"
+
+
+def _picture(figure, alt):
+    return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{plots.base64_png(figure)}">'
+
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
+table {{ border-collapse: collapse; margin: 1rem 0; font-size: 0.9rem; }}
+th, td {{ text-align: left; padding: 0.25rem 0.8rem; border-bottom: 1px solid #ddd; vertical-align: top; }}
+img {{ max-width: 100%; }} .score {{ font-size: 1.25rem; }}
+</style></head><body>
+<h1>{title}</h1>
+{body}
+</body></html>
+"""
+
+
+if __name__ == "__main__":
+    main()

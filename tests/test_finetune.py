@@ -1,0 +1,129 @@
+"""The command line: a model folder, a report to read, and one sentence for whatever the user can mend."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from sft_helpers import finetune, models
+
+sys.path.insert(0, str(Path(__file__).parent))
+import tiny  # noqa: E402
+
+
+def write_csv(path, rows, header=("text", "label")):
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return str(path)
+
+
+def labelled(count, seed):
+    rows = tiny.texts(count, seed)
+    names = rows.features["label"].names
+    return list({text: (text, names[label]) for text, label in zip(rows["text"], rows["label"], strict=True)}.values())
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    place = tmp_path_factory.mktemp("files")
+    rows = labelled(170, 0)
+    tiny.backbone(place / "bert")
+    return {"bert": str(place / "bert"), "train": write_csv(place / "train.csv", rows[:90]),
+            "validation": write_csv(place / "validation.csv", rows[90:120]),
+            "test": write_csv(place / "test.csv", rows[120:150])}
+
+
+def options(files, output, *more, test=True):
+    chosen = ["--train", files["train"], "--validation", files["validation"], "--output", str(output),
+              "--backbone", files["bert"], "--epochs", "2", "--batch-size", "8", "--max-length", "32", *more]
+    return chosen + (["--test", files["test"]] if test else [])
+
+
+@pytest.mark.parametrize("mode", [("--mode", "frozen"), ("--mode", "top-k", "--layers", "1"), ("--mode", "full")])
+def test_it_writes_a_model_that_loads_and_a_report_that_agrees(files, tmp_path, mode, capsys):
+    finetune.main(options(files, tmp_path / "out", *mode))
+    said = capsys.readouterr().out
+    model = models.TextClassifier.from_pretrained(tmp_path / "out" / "model")
+    about = json.loads((tmp_path / "out" / "report.json").read_text())
+    with open(files["test"], encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    right = sum(a == row["label"] for a, row in zip(model.predict([row["text"] for row in rows]), rows, strict=True))
+    assert about["scores"]["accuracy"][0] == pytest.approx(right / len(rows))
+    assert about["judged_on"] == "test" and f"{100 * right / len(rows):.1f} %" in said
+    page = (tmp_path / "out" / "report.html").read_text()
+    for part in ("test accuracy", "Worst errors", "Settings", "macro F1", "data:image/png;base64", "torch", "device"):
+        assert part in page
+    assert "http" not in page and "<script" not in page
+
+
+def test_without_test_texts_the_report_says_what_the_score_is_worth(files, tmp_path):
+    finetune.main(options(files, tmp_path / "out", "--mode", "frozen", test=False))
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "validation accuracy" in page and "somewhat too good" in page
+
+
+def test_a_text_is_shown_and_not_run(files, tmp_path):
+    rows = [("<script>alert(1)</script> good", "with"), ("<script>alert(2)</script> tea", "with"),
+            ("<script>alert(3)</script> cup", "without")]
+    test = write_csv(tmp_path / "odd.csv", rows)
+    finetune.main([*options(files, tmp_path / "out", "--mode", "frozen", test=False), "--test", test])
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<script" not in page and "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (["--mode", "top-k"], "--mode top-k and --layers K belong together"),
+    (["--layers", "2"], "belong together"),
+    (["--mode", "top-k", "--layers", "9"], "between 0 and the backbone's 2 layers"),
+    (["--precision", "fp16"], "fp16 needs a CUDA GPU"),
+    (["--lr", "-1"], "lr = -1.0 makes no sense"),
+    (["--backbone", "no such/model"], "no such/model"),
+    (["--train", "missing.csv"], "missing.csv: there is no such file"),
+    (["--text-column", "review"], "no column 'review'"),
+    (["--max-length", "9999"], "max_length lies between 3 and the 512 positions"),
+    (["--checkpoint-steps", "0"], "--checkpoint-steps is 1 or more")])
+def test_what_cannot_be_had_ends_it_with_one_sentence(files, tmp_path, change, said):
+    if said.startswith("fp16") and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(SystemExit) as end:
+        finetune.main(options(files, tmp_path / "out") + change)
+    assert said in str(end.value) and "\n" not in str(end.value)
+
+
+def test_a_text_in_two_files_is_found(files, tmp_path):
+    with open(files["train"], encoding="utf-8") as file:
+        first = list(csv.reader(file))[1]
+    leaking = write_csv(tmp_path / "leaking.csv", [first, ("another one", "with"), ("a third", "without")])
+    with pytest.raises(SystemExit, match=r"train.csv row 2 and leaking.csv row 2: the same text stands in 'train'"):
+        finetune.main([*options(files, tmp_path / "out", test=False), "--test", leaking])
+
+
+def test_interrupted_it_says_how_to_go_on_and_does(files, tmp_path):
+    command = [sys.executable, "-m", "sft_helpers.finetune", *options(files, tmp_path / "out"), "--epochs", "40",
+               "--checkpoint-steps", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("out/checkpoints/step-*")) and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _out, error = process.communicate(timeout=120)
+    assert process.returncode == 1 and "Interrupted. Run the same command again" in error
+    assert "Traceback" not in error
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "Going on from update" in done.stdout
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_help_names_every_setting(capsys):
+    with pytest.raises(SystemExit) as end:
+        finetune.main(["--help"])
+    assert end.value.code == 0
+    said = capsys.readouterr().out
+    for word in ("--mode", "--validation", "--precision", "--warmup", "--patience", "accelerate launch", "goes on"):
+        assert word in said

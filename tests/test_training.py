@@ -1,0 +1,449 @@
+"""The training loop: what it computes, and what it does when something goes wrong."""
+
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sft_helpers import features, models, storage, training
+
+sys.path.insert(0, str(Path(__file__).parent))
+import tiny  # noqa: E402
+
+KILLS = int(os.environ.get("SFT_KILLS", "4"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("tiny") / "model"
+    tiny.backbone(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory):
+    """The same without dropout."""
+    place = tmp_path_factory.mktemp("still") / "model"
+    tiny.backbone(place, dropout=0.0)
+    return place
+
+
+def largest_difference(first, second):
+    return max((first[name] - second[name]).abs().max().item() for name in first)
+
+
+def trained(place, config=tiny.CONFIG, train=60, **how):
+    model = tiny.classifier(place, **how)
+    history = training.fit(model, tiny.texts(train), tiny.texts(30, seed=1), config)
+    return model, history
+
+
+# ---- order ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bucketing", [True, False])
+@pytest.mark.parametrize("count", [1, 7, 8, 100, 1000])
+def test_each_row_once_an_epoch_in_an_order_of_seed_and_epoch(count, bucketing):
+    lengths = np.random.default_rng(0).integers(3, 60, count)
+    plan = training.batches(lengths, 8, seed=1, epoch=0, bucketing=bucketing)
+    assert sorted(np.concatenate(plan)) == list(range(count))
+    assert sorted(map(len, plan), reverse=True)[:-1] == [8] * (len(plan) - 1)
+    again = training.batches(lengths, 8, seed=1, epoch=0, bucketing=bucketing)
+    assert all(np.array_equal(a, b) for a, b in zip(plan, again, strict=True))
+    if count >= 100:
+        other = training.batches(lengths, 8, seed=1, epoch=1, bucketing=bucketing)
+        assert not np.array_equal(np.concatenate(plan), np.concatenate(other))
+
+
+def test_bucketing_saves_padding_and_keeps_some_chance():
+    lengths = np.random.default_rng(0).integers(3, 120, 2000)
+
+    def computed(bucketing):
+        return sum(len(rows) * lengths[rows].max() for rows in training.batches(lengths, 32, 0, 0, bucketing))
+    assert computed(True) < 1.1 * lengths.sum() < 1.6 * lengths.sum() < computed(False)
+    means = [lengths[rows].mean() for rows in training.batches(lengths, 32, 0, 0)]
+    assert abs(np.corrcoef(means, range(len(means)))[0, 1]) < 0.5  # not from short to long
+
+
+# ---- what it computes ----------------------------------------------------------------------------------------
+
+
+def test_fit_is_the_plain_loop(still):
+    """The same updates as a loop written out: AdamW, warm-up and decay, clipping, no decay on biases and norms."""
+    config, data = tiny.CONFIG, tiny.texts(60)
+    model, history = trained(still, train=60)
+    plain = tiny.classifier(still)
+    lengths = [len(ids) for ids in plain.tokenizer(list(data["text"]), truncation=True, max_length=32)["input_ids"]]
+    groups = [{"params": [w], "lr": config.head_lr if name.startswith("head.") else config.lr,
+               "weight_decay": config.weight_decay if w.ndim > 1 else 0.0}
+              for name, w in plain.named_parameters() if w.requires_grad]
+    optimizer = torch.optim.AdamW(groups)
+    steps, warmup, losses = 24, 2, []
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: (step + 1) / (warmup + 1) if step < warmup else (steps - step) / (steps - warmup))
+    plain.train()
+    states = []
+    for epoch in range(3):
+        for rows in training.batches(lengths, 8, 0, epoch):
+            chosen = data.select(rows)
+            inputs = plain.tokenizer(list(chosen["text"]), padding=True, return_tensors="pt")
+            loss = torch.nn.functional.cross_entropy(plain(**inputs), torch.tensor(list(chosen["label"])))
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.item())
+        states.append(tiny.weights(plain))
+    assert np.allclose([step["loss"] for step in history.steps], losses, atol=1e-5)
+    assert largest_difference(tiny.weights(model), states[history.best_epoch - 1]) < 1e-5
+
+
+def test_it_learns_and_keeps_the_best_epoch(folder):
+    model, history = trained(folder, training.Config(epochs=12, batch_size=8, lr=2e-3, head_lr=1e-2), train=200)
+    validation = tiny.texts(30, seed=1)
+    scores = [entry["accuracy"] for entry in history.epochs]
+    assert max(scores) > 0.9 and history.best["accuracy"] == max(scores)
+    assert scores.index(max(scores)) == history.best_epoch - 1
+    right = np.array(model.predict(validation["text"])) == np.array(["without", "with"])[validation["label"]]
+    assert right.mean() == pytest.approx(max(scores))
+    assert not model.training
+    assert len(history.steps) == 12 * 25 and history.plot() is not None
+
+
+def test_loss_and_f1_can_be_the_measure(folder):
+    _model, history = trained(folder, training.Config(epochs=3, batch_size=8, lr=2e-3, metric="loss"))
+    assert history.best["loss"] == min(entry["loss"] for entry in history.epochs)
+    _model, history = trained(folder, training.Config(epochs=3, batch_size=8, lr=2e-3, metric="f1"))
+    assert history.best["f1"] == max(entry["f1"] for entry in history.epochs)
+
+
+def test_patience_ends_a_run_that_gains_nothing(folder):
+    _model, history = trained(folder, training.Config(epochs=9, batch_size=8, lr=0.0, head_lr=0.0, patience=2))
+    assert len(history.epochs) == 3 and history.best_epoch == 1
+
+
+@pytest.mark.parametrize("accumulation", [2, 3, 8])
+def test_parts_of_a_batch_give_the_batch(still, accumulation):
+    whole, _ = trained(still)
+    parts, _ = trained(still, training.Config(**{**tiny.CONFIG.__dict__, "accumulation": accumulation}))
+    assert largest_difference(tiny.weights(whole), tiny.weights(parts)) < 1e-5
+
+
+def test_what_is_frozen_stays_and_rests(folder):
+    before = tiny.weights(tiny.classifier(folder, trained_layers=1))
+    model, _ = trained(folder, trained_layers=1)
+    moved = {name for name, weight in tiny.weights(model).items() if not torch.equal(weight, before[name])}
+    assert moved and all(name.startswith(("head.", "backbone.encoder.layer.1.")) for name in moved)
+    model.train()
+    assert model.backbone.encoder.layer[1].training and not model.backbone.encoder.layer[0].training
+    assert not model.backbone.embeddings.training
+
+
+def test_a_frozen_backbone_is_asked_once_for_each_text(folder):
+    model = tiny.classifier(folder, trained_layers=0)
+    asked = []
+    model.backbone.register_forward_hook(lambda *_: asked.append(1))
+    features.forget()
+    training.fit(model, tiny.texts(64), tiny.texts(32, seed=1), training.Config(epochs=5, batch_size=8))
+    assert len(asked) == 2 + 1
+    training.fit(model, tiny.texts(64), tiny.texts(32, seed=1), training.Config(epochs=5, batch_size=8))
+    assert len(asked) == 2 + 1
+
+
+def test_two_runs_are_equal_and_other_seeds_differ(folder):
+    first, _ = trained(folder)
+    second, _ = trained(folder)
+    other, _ = trained(folder, training.Config(**{**tiny.CONFIG.__dict__, "seed": 1}))
+    assert largest_difference(tiny.weights(first), tiny.weights(second)) == 0
+    assert largest_difference(tiny.weights(first), tiny.weights(other)) > 1e-4
+
+
+def test_runs_of_both_precisions_in_one_process(folder, capsys):
+    config = {**tiny.CONFIG.__dict__, "epochs": 1}
+    _model, history = trained(folder, training.Config(**{**config, "precision": "bf16"}))
+    assert history.precision == "bf16" and math.isfinite(history.best["loss"])
+    model, history = trained(folder, training.Config(**config))
+    assert history.precision == "fp32"
+    assert model(**model.tokenizer("a good cup", return_tensors="pt")).dtype == torch.float32
+    if not training._cpu_has_bf16():
+        assert "emulated" in capsys.readouterr().out
+
+
+# ---- settings that make no sense -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 0}, {"accumulation": 33}, {"lr": -1.0},
+                                   {"lr": math.nan}, {"warmup": 1.5}, {"schedule": "cosine"}, {"metric": "recall"},
+                                   {"precision": "int8"}, {"patience": 0}, {"max_grad_norm": 0.0}])
+def test_a_setting_that_makes_no_sense_is_named(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        training.Config(**wrong)
+
+
+def test_fp16_without_a_gpu_is_refused(folder):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(training.TrainingError, match="fp16 needs a CUDA GPU"):
+        trained(folder, training.Config(precision="fp16"))
+
+
+# ---- what goes wrong -----------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_best(folder):
+    model = tiny.classifier(folder)
+    config = training.Config(epochs=4, batch_size=8, lr=1e30, head_lr=1e30, warmup=0.0, max_grad_norm=None)
+    before = tiny.weights(model)
+    with pytest.raises(training.TrainingError, match=r"at update 2 \(epoch 1\).*learning rate.*it started with"):
+        training.fit(model, tiny.texts(60), tiny.texts(30, seed=1), config)
+    assert largest_difference(tiny.weights(model), before) == 0
+    assert not model.training
+
+
+def test_it_names_damaged_features(folder):
+    model = tiny.classifier(folder, trained_layers=0)
+    with torch.no_grad():
+        model.backbone.embeddings.LayerNorm.bias[0] = math.nan
+    with pytest.raises(training.TrainingError, match="features that are not finite"):
+        training.fit(model, tiny.texts(20), None, training.Config(epochs=1, batch_size=8))
+
+
+class Small(models.TextClassifier):
+    """A device that has room for so many examples only."""
+
+    room, seen = 3, []
+
+    def forward(self, input_ids, attention_mask, token_type_ids=None):
+        if self.training and len(input_ids) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+        if self.training:
+            self.seen.append(len(input_ids))
+        return super().forward(input_ids, attention_mask, token_type_ids)
+
+
+def test_out_of_memory_halves_the_part_and_keeps_the_batch(still, capsys):
+    model = tiny.classifier(still)
+    model.__class__ = Small
+    Small.room, Small.seen = 3, []
+    history = training.fit(model, tiny.texts(60), tiny.texts(30, seed=1), tiny.CONFIG)
+    said = capsys.readouterr().out
+    assert "with 4 examples at a time, 8 an update" in said and "with 2 examples" in said
+    assert set(Small.seen) <= {1, 2} and sum(Small.seen) == 3 * 60 and len(history.steps) == 24
+    whole, _ = trained(still)
+    assert largest_difference(tiny.weights(whole), tiny.weights(model)) < 1e-5
+
+
+def test_no_room_for_one_example_is_said(still):
+    model = tiny.classifier(still)
+    model.__class__ = Small
+    Small.room = 0
+    with pytest.raises(training.TrainingError, match="not enough memory for a single example"):
+        training.fit(model, tiny.texts(20), None, tiny.CONFIG)
+
+
+# ---- interrupted ---------------------------------------------------------------------------------------------
+
+
+def start(place, result):
+    return subprocess.Popen([sys.executable, str(Path(__file__).parent / "tiny.py"), str(place), str(result)],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The final weights of an undisturbed run, and the seconds between its first checkpoint and its end."""
+    place = tmp_path_factory.mktemp("undisturbed")
+    process = start(place, place / "weights.safetensors")
+    while not list(place.glob("checkpoints/step-*")) and process.poll() is None:
+        time.sleep(0.01)
+    began = time.perf_counter()
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output
+    return load_file(place / "weights.safetensors"), time.perf_counter() - began
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path, uninterrupted):
+    expected, seconds = uninterrupted
+    chance, result, killed = random.Random(time.time_ns()), tmp_path / "weights.safetensors", 0
+    for _round in range(KILLS):
+        place, result = tmp_path / f"run{_round}", tmp_path / f"weights{_round}.safetensors"
+        process = start(place, result)
+        while not list(place.glob("checkpoints/*")) and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(chance.uniform(0, 0.8 * seconds))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        killed += process.returncode == -signal.SIGKILL
+        again = start(place, result)
+        output = again.communicate(timeout=300)[0]
+        assert again.returncode == 0, output
+        assert largest_difference(load_file(result), expected) == 0
+    assert killed
+
+
+class StopError(Exception):
+    pass
+
+
+def interrupted(place, folder, after, checkpoint_steps=1):
+    """Train and stop after so many updates."""
+    model = tiny.classifier(folder)
+    count = []
+
+    def stop(*_):
+        count.append(1)
+        if len(count) > after:
+            raise StopError
+    handle = model.head.register_forward_pre_hook(lambda *_: stop() if model.training else None)
+    with pytest.raises(StopError):
+        training.fit(model, tiny.texts(60), tiny.texts(30, seed=1), tiny.CONFIG, place, checkpoint_steps)
+    handle.remove()
+
+
+def resumed(place, folder, config=tiny.CONFIG, train=60):
+    model = tiny.classifier(folder, seed=99)  # another head to start from: the checkpoint decides
+    history = training.fit(model, tiny.texts(train), tiny.texts(30, seed=1), config, place, 1)
+    return model, history
+
+
+@pytest.mark.parametrize("after", [1, 8, 11, 16, 23])
+def test_resumed_it_ends_with_the_same_weights_and_history(tmp_path, folder, after, capsys):
+    whole, history = trained(folder)
+    interrupted(tmp_path, folder, after)
+    model, again = resumed(tmp_path, folder)
+    assert f"Going on from update {after}" in capsys.readouterr().out
+    assert largest_difference(tiny.weights(whole), tiny.weights(model)) == 0
+    assert again.steps == history.steps and again.epochs == history.epochs
+    assert again.best_epoch == history.best_epoch
+    finished, once_more = resumed(tmp_path, folder)
+    assert once_more.steps == history.steps
+    assert largest_difference(tiny.weights(whole), tiny.weights(finished)) == 0
+
+
+@pytest.mark.parametrize("damage", [lambda raw: raw[:len(raw) // 2], lambda raw: b"",
+                                    lambda raw: raw[:-9] + bytes([raw[-9] ^ 1]) + raw[-8:],
+                                    lambda raw: raw[:40] + b"~" + raw[41:]])
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_it_used(tmp_path, folder, damage, capsys):
+    whole, _history = trained(folder)
+    interrupted(tmp_path, folder, 12)
+    newest = sorted(tmp_path.glob("step-*"))[-1]
+    newest.write_bytes(damage(newest.read_bytes()))
+    (tmp_path / "step-00000099.part").write_bytes(b"left over")
+    model, _ = resumed(tmp_path, folder)
+    said = capsys.readouterr().out
+    assert f"{newest.name} is damaged; the one before it is used" in said and "from update 11" in said
+    assert largest_difference(tiny.weights(whole), tiny.weights(model)) == 0
+    assert not list(tmp_path.glob("*.part")) and len(list(tmp_path.glob("step-*"))) == 2
+
+
+def test_without_any_whole_checkpoint_it_says_so_and_begins_again(tmp_path, folder, capsys):
+    interrupted(tmp_path, folder, 3)
+    for path in tmp_path.glob("step-*"):
+        path.write_bytes(b"")
+    training.fit(tiny.classifier(folder), tiny.texts(60), tiny.texts(30, seed=1), tiny.CONFIG, tmp_path)
+    assert "training starts from the beginning" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("config", "train", "named"), [
+    ({"lr": 5e-4}, 60, "lr 0.001 → 0.0005"), ({"epochs": 4}, 60, "epochs 3 → 4"), ({}, 61, "training data")])
+def test_a_checkpoint_of_another_run_is_refused(tmp_path, folder, config, train, named):
+    interrupted(tmp_path, folder, 3)
+    with pytest.raises(training.TrainingError, match=f"belong to another run; changed since: .*{named}"):
+        resumed(tmp_path, folder, training.Config(**{**tiny.CONFIG.__dict__, **config}), train)
+    assert list(tmp_path.glob("step-*"))
+
+
+FULL_DISK = """
+import pathlib, resource, signal, sys
+sys.path.insert(0, {tests!r})
+import tiny
+from sft_helpers import training
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+model = tiny.classifier({model!r})
+def fill(*_):
+    if list(pathlib.Path({place!r}).glob("step-*")):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, -1))
+model.head.register_forward_pre_hook(fill)
+training.fit(model, tiny.texts(60), None, tiny.CONFIG, {place!r}, 1)
+"""
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_the_last_checkpoint_whole(tmp_path, folder):
+    place = tmp_path / "checkpoints"
+    code = FULL_DISK.format(tests=str(Path(__file__).parent), model=str(folder), place=str(place))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    last = done.stderr.strip().splitlines()[-1]
+    assert "StorageError" in last and "what was there before is whole" in last and "run the same call again" in last
+    assert [path.name[:13] for path in place.iterdir()] == ["step-00000001"]
+    tensors, state = storage.Checkpoints(place).load()
+    assert state["step"] == 1 and tensors
+
+
+# ---- features ------------------------------------------------------------------------------------------------
+
+
+def test_features_are_kept_under_all_that_they_depend_on(tmp_path, folder):
+    model, texts = tiny.classifier(folder, trained_layers=0), list(tiny.texts(20)["text"])
+    asked = []
+    model.backbone.register_forward_hook(lambda *_: asked.append(1))
+
+    def computed(texts=texts):
+        before = len(asked)
+        features.forget()
+        vectors = features.compute(model, texts, tmp_path)
+        return len(asked) > before, vectors
+    assert computed()[0] and not computed()[0]
+    assert computed(texts[::-1])[0]
+    assert not computed(texts[::-1])[0]
+    model.pooling = "cls"
+    assert computed()[0]
+    model.pooling, model.max_length = "mean", 4
+    assert computed()[0]
+    model.max_length = 32
+    fresh, before = computed()
+    assert not fresh
+    with torch.no_grad():
+        model.backbone.encoder.layer[0].output.dense.weight[0, 0] += 1.0
+    fresh, after = computed()
+    assert fresh and not torch.equal(before, after)
+
+
+@pytest.mark.parametrize("damage", [lambda raw: raw[:200], lambda raw: raw[:-2] + b"??"])
+def test_damaged_features_are_computed_anew(tmp_path, folder, damage, capsys):
+    model, texts = tiny.classifier(folder, trained_layers=0), list(tiny.texts(20)["text"])
+    right = features.compute(model, texts, tmp_path).clone()
+    features.forget()
+    features.compute(model, texts, tmp_path)
+    (path,) = tmp_path.glob("features-*") if list(tmp_path.glob("features-*")) else (None,)
+    path.write_bytes(damage(path.read_bytes()))
+    features.forget()
+    assert torch.equal(features.compute(model, texts, tmp_path), right)
+    assert "damaged and are computed anew" in capsys.readouterr().out
+
+
+# ---- two processes -------------------------------------------------------------------------------------------
+
+
+def test_two_processes_do_what_one_does(tmp_path):
+    """Gloo on the CPU, started as ``accelerate launch`` starts it; without dropout, which differs between processes."""
+    ends = []
+    for processes in (1, 2):
+        place = tmp_path / str(processes)
+        tiny.backbone(place / "model", dropout=0.0)
+        command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes),
+                   "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
+                   str(Path(__file__).parent / "tiny.py"), str(place), str(place / "weights.safetensors"), "0"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-3000:]
+        ends.append(load_file(place / "weights.safetensors"))
+    assert largest_difference(*ends) < 1e-5
