@@ -169,10 +169,10 @@ class _Texts:
     """Labelled texts as token ids, handed out in padded batches."""
 
     def __init__(self, rows, model):
-        tokenizer = model.tokenizer
+        tokenizer, longest = model.tokenizer, model.max_length  # `map` takes a checksum of what the function refers to
 
         def tokenize(part):
-            ids = tokenizer(part["text"], truncation=True, max_length=model.max_length)["input_ids"]
+            ids = tokenizer(part["text"], truncation=True, max_length=longest)["input_ids"]
             return {"input_ids": ids, "length": [len(one) for one in ids]}
 
         self.tokens = rows.map(tokenize, batched=True, remove_columns=rows.column_names).with_format("numpy")

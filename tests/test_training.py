@@ -431,6 +431,18 @@ def test_damaged_features_are_computed_anew(tmp_path, folder, damage, capsys):
     assert "damaged and are computed anew" in capsys.readouterr().out
 
 
+def test_a_probe_is_the_logistic_regression_on_standardised_features(folder):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rows, model = tiny.texts(80), tiny.classifier(folder, trained_layers=0)
+    features.probe(model, list(rows["text"]), rows["label"], C=1.0)
+    x = features.compute(model, list(rows["text"])).numpy()
+    peer = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=10_000)).fit(x, list(rows["label"]))
+    assert np.allclose(model.probabilities(list(rows["text"])).numpy(), peer.predict_proba(x), atol=1e-3)
+
+
 # ---- two processes -------------------------------------------------------------------------------------------
 
 
