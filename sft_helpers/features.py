@@ -34,8 +34,7 @@ def compute(model, texts, folder=None):
     tokenizer, the texts, pooling and length. What has changed is therefore computed anew.
     """
     texts = list(texts)
-    key = digest(weights_digest(model.backbone), model.tokenizer.backend_tokenizer.to_str(), model.pooling,
-                  model.max_length, texts)
+    key = digest(weights_digest(model.backbone), _tokenizer(model.tokenizer), model.pooling, model.max_length, texts)
     if key in _remembered:
         return _remembered[key]
     path = Path(folder) / f"features-{key[:32]}.safetensors" if folder else None

@@ -274,7 +274,7 @@ def encoder_block():
     -------
     matplotlib.figure.Figure
     """
-    figure, axis = subplots(figsize=(9, 2.1))
+    figure, axis = subplots(figsize=(9, 1.7))
     boxes = ((1.0, "attention", SKY), (2.35, "layer\nnorm", "#E8E8E8"), (4.0, "feed-\nforward", ORANGE),
              (5.35, "layer\nnorm", "#E8E8E8"))
     for x, name, colour in boxes:
@@ -286,13 +286,13 @@ def encoder_block():
     for tail, tip in ((0.12, 0.53), (1.47, 1.68), (1.86, 2.04), (2.66, 2.98), (3.22, 3.62), (4.38, 4.68), (4.86, 5.04),
                       (5.66, 5.98), (6.24, 6.6)):
         axis.annotate("", (tip, 0), (tail, 0), arrowprops=flow)
-    for start, plus, word in ((0.0, 1.77, "residual"), (3.1, 4.77, "residual")):
+    for start, plus in ((0.0, 1.77), (3.1, 4.77)):
         axis.text(plus, 0, "+", ha="center", va="center", fontsize=13, weight="bold",
                   bbox={"boxstyle": "circle,pad=0.12", "facecolor": "white", "edgecolor": BLACK})
         axis.annotate("", (plus, 0.12), (start, 0.14),
                       arrowprops={**flow, "color": RED, "connectionstyle": "arc3,rad=-0.42"})
-        axis.text((start + plus) / 2, 0.72, word, ha="center", color=RED, fontsize=10)
+        axis.text((start + plus) / 2, 0.47, "residual", ha="center", color=RED, fontsize=10)
     axis.text(6.65, 0, "next\nblock", ha="left", va="center")
-    axis.set(xlim=(-0.2, 7.1), ylim=(-0.4, 0.85))
+    axis.set(xlim=(-0.2, 7.1), ylim=(-0.3, 0.6))
     axis.axis("off")
     return figure
