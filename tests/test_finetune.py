@@ -108,7 +108,7 @@ def test_interrupted_it_says_how_to_go_on_and_does(files, tmp_path):
     command = [sys.executable, "-m", "sft_helpers.finetune", *options(files, tmp_path / "out"), "--epochs", "40",
                "--checkpoint-steps", "1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob("out/checkpoints/step-*")) and process.poll() is None:
+    while not list(tmp_path.glob("out/checkpoints/step-*.safetensors")) and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     _out, error = process.communicate(timeout=120)

@@ -264,7 +264,7 @@ def uninterrupted(tmp_path_factory):
     """The final weights of an undisturbed run, and the seconds between its first checkpoint and its end."""
     place = tmp_path_factory.mktemp("undisturbed")
     process = start(place, place / "weights.safetensors")
-    while not list(place.glob("checkpoints/step-*")) and process.poll() is None:
+    while not list(place.glob("checkpoints/step-*.safetensors")) and process.poll() is None:
         time.sleep(0.01)
     began = time.perf_counter()
     output = process.communicate(timeout=300)[0]

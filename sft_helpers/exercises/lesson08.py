@@ -121,7 +121,7 @@ def _moved(function):
 @function
 def _choose(function):
     def rows(table):
-        return [{"lr": lr, "seed": seed, "validation": validation, "test": test} for lr, seed, validation, test in table]
+        return [dict(zip(("lr", "seed", "validation", "test"), row, strict=True)) for row in table]
 
     table = rows([(2e-5, 0, 0.71, 0.84), (2e-5, 1, 0.72, 0.85), (1e-4, 0, 0.80, 0.78), (1e-4, 1, 0.81, 0.79),
                   (4e-4, 0, 0.83, 0.80), (4e-4, 1, 0.74, 0.77), (1e-3, 0, 0.60, 0.70), (1e-3, 1, 0.62, 0.95)])
