@@ -100,8 +100,8 @@ def _accumulate(accumulated):
         return "the last, smaller part is missing."
     tables = [_gradient(model, X, y, slice(i, i + 4), keep_column=True) for i in (0, 4, 8)]
     if np.allclose(got, 0.4 * tables[0] + 0.4 * tables[1] + 0.2 * tables[2], rtol=1e-4):
-        return ("model(X) has shape (n, 1) and y (n,): subtracted as they are they make an n × n table of every row with "
-                "every other. Take .squeeze(-1) first.")
+        return ("model(X) has shape (n, 1) and y (n,): subtracted as they are they make an n × n table. Take "
+                ".squeeze(-1) first.")
     return "for each part: its mean squared error times its share of all rows, then .backward(), which adds up."
 
 
