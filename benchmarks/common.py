@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import platform
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def once(key, run):
         return json.loads(path.read_text(encoding="utf-8"))["result"]
     result = run()
     RUNS.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
+    part = path.with_suffix(f".{os.getpid()}.part")
     part.write_text(json.dumps({"key": key, "result": result}), encoding="utf-8")
     part.replace(path)
     return result

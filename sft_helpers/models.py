@@ -167,7 +167,8 @@ def encode(texts, model, tokenizer, batch_size=32, pooling="mean", max_length=MA
     vectors = torch.zeros(len(texts), width)
     # texts of like length share a batch, so that little padding is computed
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    for start in environment.progress(range(0, len(order), batch_size), "encoding"):
+    starts = range(0, len(order), batch_size)
+    for start in environment.progress(starts, "encoding") if len(starts) > 1 else starts:
         chosen = order[start:start + batch_size]
         inputs = tokenizer([texts[i] for i in chosen], padding=True, truncation=True, max_length=max_length,
                            return_tensors="pt").to(model.device)

@@ -5,8 +5,10 @@ Lessons 08 and 09 build it step by step; the sections below stand in the order i
 
 import contextlib
 import math
+import tempfile
 import time
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -175,7 +177,10 @@ class _Texts:
             ids = tokenizer(part["text"], truncation=True, max_length=longest)["input_ids"]
             return {"input_ids": ids, "length": [len(one) for one in ids]}
 
-        self.tokens = rows.map(tokenize, batched=True, remove_columns=rows.column_names).with_format("numpy")
+        # on disk and mapped into memory: a million texts need no more of it than a thousand
+        self.folder = tempfile.TemporaryDirectory(prefix="tokens-", ignore_cleanup_errors=True)
+        self.tokens = rows.map(tokenize, batched=True, remove_columns=rows.column_names,
+                               cache_file_name=str(Path(self.folder.name) / "tokens.arrow")).with_format("numpy")
         self.lengths = np.asarray(self.tokens["length"][:])
         self.labels = torch.tensor(list(rows["label"]))
         self.padding = tokenizer.pad_token_id
@@ -418,7 +423,7 @@ class _Run:
         scores = torch.zeros(len(labels), len(self.classifier.id2label), device=self.accelerator.device)
         order = np.argsort(self.validation.lengths, kind="stable")[self.accelerator.process_index::processes]
         for chosen in (order[i:i + 2 * part] for i in range(0, len(order), 2 * part)):
-            scores[torch.as_tensor(chosen)] = self._logits(self.validation, chosen).float()
+            scores[torch.as_tensor(chosen, device=scores.device)] = self._logits(self.validation, chosen).float()
         scores = self.accelerator.reduce(scores, "sum").cpu()
         loss = nn.functional.cross_entropy(scores, labels).item()
         if not math.isfinite(loss):
@@ -518,11 +523,11 @@ def _precision(wanted, device):
         return wanted if wanted != "auto" else "bf16" if own_bf16 else "fp16"
     if wanted == "fp16":
         raise TrainingError(f"fp16 needs a CUDA GPU; on this device ({device.type}) use precision='fp32'.")
-    if wanted == "bf16" and device.type == "cpu" and not _cpu_has_bf16():
+    if wanted == "bf16" and device.type == "cpu" and not cpu_has_bf16():
         print("This CPU has no bf16 of its own: it is emulated, and slower than fp32.")
     return "fp32" if wanted == "auto" else wanted
 
 
-def _cpu_has_bf16():
-    """True where the CPU multiplies bf16 itself (AVX-512 bf16 or AMX)."""
+def cpu_has_bf16():
+    """Return whether the CPU multiplies bf16 itself (AVX-512 bf16 or AMX)."""
     return any(getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))

@@ -175,7 +175,7 @@ def test_runs_of_both_precisions_in_one_process(folder, capsys):
     model, history = trained(folder, training.Config(**config))
     assert history.precision == "fp32"
     assert model(**model.tokenizer("a good cup", return_tensors="pt")).dtype == torch.float32
-    if not training._cpu_has_bf16():
+    if not training.cpu_has_bf16():
         assert "emulated" in capsys.readouterr().out
 
 

@@ -1,0 +1,572 @@
+"""The training loop beside what a user would pick instead, in one run, as ratios.
+
+    python -m benchmarks.bench [--only full frozen few-shot inference growth] [--data reviews] [--repeats 3]
+
+Both sides of a row train the same weights on the same texts, with the same number of updates, cut at the same length
+and in the same number format; they take turns, and the medians are compared. A ratio above 1 means ours is better.
+Writes results/bench.json; parts left out keep their rows from the last run on the same machine.
+"""
+
+import argparse
+import contextlib
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from sft_helpers import data, environment, features, models, resources, training
+
+from . import common
+
+LENGTH, BATCH, RATE = 128, 32, 1e-4
+TEXTS, FROZEN_TEXTS, FROZEN_EPOCHS = 1024, 512, 10
+SHOTS, DRAWS = 16, 3  # few-shot: texts a label, draws
+MILLION = 1_000_000
+PARTS = ("full", "frozen", "few-shot", "inference", "growth", "gpu")
+
+
+def row(task, peer, ours, theirs, unit, better="higher", names=("fit", None)):
+    """Return a row of the table; the ratio is above 1 where ours is better."""
+    ratio = None if None in (ours, theirs) else ours / theirs if better == "higher" else theirs / ours
+    made = {"task": task, "ours": names[0], "peer": peer, "ours_value": ours, "peer_value": theirs, "unit": unit,
+            "ratio": ratio}
+    shown = ["not measured" if value is None else f"{value:.4g}" for value in (ours, theirs)]
+    print(f"{task:28} {names[0]:16} {shown[0]:>12}   {peer:24} {shown[1]:>12}   {unit:22}"
+          f"{'' if ratio is None else f'{ratio:8.2f} ×'}", flush=True)
+    return made
+
+
+def in_turn(repeats, *sides):
+    """Call each side once a round; return the medians of what they return."""
+    found = [[] for _side in sides]
+    for _round in range(repeats):
+        for side, values in zip(sides, found, strict=True):
+            values.append(side())
+    return [statistics.median(values) for values in found]
+
+
+def synchronise():
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+class Timed:
+    """Seconds of a block, a GPU's outstanding work included."""
+
+    def __enter__(self):
+        synchronise()
+        self.began = time.perf_counter()
+        return self
+
+    def __exit__(self, *_):
+        synchronise()
+        self.seconds = time.perf_counter() - self.began
+
+
+# ---- the sides -----------------------------------------------------------------------------------------------
+
+
+def best_precision():
+    """bf16 where the hardware has it, else fp32."""
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "bf16" if training.cpu_has_bf16() else "fp32"
+
+
+def names_of(rows):
+    return dict(enumerate(rows.features["label"].names))
+
+
+def classifier(rows, layers="all", backbone=None):
+    torch.manual_seed(0)
+    return models.TextClassifier(backbone or resources.find_backbone(), names_of(rows), layers, max_length=LENGTH)
+
+
+def fit(rows, precision, batch_size=BATCH, backbone=None):
+    """Train everything for one epoch with our loop; return seconds, from texts on, and the losses."""
+    model = classifier(rows, backbone=backbone)
+    config = training.Config(epochs=1, batch_size=batch_size, lr=RATE, head_lr=None, precision=precision)
+    with Timed() as timed:
+        history = training.fit(model, rows, config=config)
+    return timed.seconds, [step["loss"] for step in history.steps]
+
+
+class ForTrainer(nn.Module):
+    """The classifier as Trainer wants it: labels go in, the loss comes out."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, input_ids, attention_mask, labels):
+        logits = self.inner(input_ids, attention_mask)
+        return {"loss": nn.functional.cross_entropy(logits.float(), labels), "logits": logits}
+
+
+BEST = {"optim": "adamw_torch_fused", "train_sampling_strategy": "group_by_length"}
+
+
+def trainer(rows, precision, best, batch_size=BATCH, backbone=None):
+    """The same epoch with ``transformers.Trainer``, at its defaults or at its best."""
+    from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
+    from transformers.trainer_callback import PrinterCallback
+
+    model = classifier(rows, backbone=backbone)
+    tokenizer = model.tokenizer
+    updates = -(-len(rows) // batch_size)
+
+    def tokenize(part):
+        found = tokenizer(part["text"], truncation=True, max_length=LENGTH)
+        return {"input_ids": found["input_ids"], "attention_mask": found["attention_mask"], "labels": part["label"]}
+
+    with tempfile.TemporaryDirectory() as folder, Timed() as timed:
+        arguments = TrainingArguments(
+            output_dir=folder, num_train_epochs=1, per_device_train_batch_size=batch_size, learning_rate=RATE,
+            weight_decay=0.01, warmup_steps=round(0.1 * updates), max_grad_norm=1.0, bf16=precision == "bf16",
+            fp16=precision == "fp16", use_cpu=environment.device().type == "cpu", disable_tqdm=True, report_to="none",
+            save_strategy="no", logging_steps=1, dataloader_pin_memory=torch.cuda.is_available(),
+            **(BEST if best else {}))
+        multiple = 8 if best and precision != "fp32" else None
+        made = Trainer(ForTrainer(model), arguments, train_dataset=rows.map(tokenize, batched=True,
+                                                                           remove_columns=rows.column_names),
+                       data_collator=DataCollatorWithPadding(tokenizer, pad_to_multiple_of=multiple))
+        made.remove_callback(PrinterCallback)
+        made.train()
+    return timed.seconds, [entry["loss"] for entry in made.state.log_history if "loss" in entry]
+
+
+def tutorial_loop(rows, batch_size=BATCH):
+    """The loop of most tutorials: everything padded to the longest that is allowed, AdamW as it comes, fp32."""
+    model = classifier(rows)
+    with Timed() as timed:
+        inputs = model.tokenizer(list(rows["text"]), padding="max_length", truncation=True, max_length=LENGTH,
+                                 return_tensors="pt")
+        labels = torch.tensor(list(rows["label"]))
+        loader = torch.utils.data.DataLoader(
+            torch.utils.data.TensorDataset(inputs["input_ids"], inputs["attention_mask"], labels), batch_size,
+            shuffle=True)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
+        model.train()
+        for batch in loader:
+            ids, mask, answers = (part.to(model.backbone.device) for part in batch)
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(ids, mask), answers).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+    return timed.seconds
+
+
+# ---- full fine-tuning ----------------------------------------------------------------------------------------
+
+
+def matrix_rate(precision):
+    """Operations per second that torch reaches in one large matrix product, the best of several."""
+    kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    size = 8192 if torch.cuda.is_available() else 2048
+    a, b = (torch.randn(size, size, device=environment.device()).to(kind) for _ in range(2))
+    seconds = []
+    for _try in range(12):
+        with Timed() as timed:
+            a @ b
+        seconds.append(timed.seconds)
+    return 2 * size**3 / min(seconds)
+
+
+def operations(rows, model):
+    """Operations of one training epoch over the real tokens.
+
+    Six for each weight outside the embeddings and token (two forward, four backward), and attention's products of
+    tokens with tokens, 12 · layers · d · T² for a text of T tokens. Padding counts as nothing.
+    """
+    ids = model.tokenizer(list(rows["text"]), truncation=True, max_length=LENGTH)["input_ids"]
+    lengths = np.array([len(one) for one in ids])
+    weights = sum(weight.numel() for weight in model.backbone.encoder.parameters())
+    shape = model.backbone.config
+    attention = 12 * shape.num_hidden_layers * shape.hidden_size * (lengths.astype(float) ** 2).sum()
+    return 6.0 * weights * lengths.sum() + attention, int(lengths.sum())
+
+
+def profile(rows, precision):
+    """Share of the time of training that each kind of operation takes, in per cent."""
+    groups = {"matrix products": ("addmm", "aten::mm", "bmm", "linear", "matmul", "mkldnn"),
+              "attention": ("scaled_dot_product", "flash", "efficient_attention", "softmax"),
+              "optimizer and clipping": ("adamw", "_foreach", "norm_except", "linalg_vector_norm"),
+              "GELU": ("gelu",), "layer norm": ("layer_norm",), "dropout": ("dropout", "bernoulli"),
+              "embedding table": ("embedding", "index_select"),
+              "copies and number formats": ("copy", "_to_copy", "aten::to", "fill", "zero", "cat", "clone"),
+              "sums and products": ("aten::add", "aten::mul", "aten::sum", "aten::div")}
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        fit(rows.select(range(min(len(rows), 256))), precision)
+    spent = {}
+    for event in profiler.key_averages():
+        name = event.key.lower()
+        group = next((group for group, marks in groups.items() if any(mark in name for mark in marks)), "other")
+        spent[group] = spent.get(group, 0.0) + event.self_cpu_time_total
+    whole = sum(spent.values())
+    return {group: round(100 * value / whole, 1) for group, value in sorted(spent.items(), key=lambda g: -g[1])}
+
+
+def full(rows, repeats):
+    """Samples a second of full fine-tuning, peak memory, and the share of the machine's matrix rate."""
+    rows = rows.shuffle(seed=0).select(range(min(TEXTS, len(rows))))
+    best = best_precision()
+    few = rows.select(range(min(len(rows), 10 * BATCH)))
+    for precision in {best, "fp32"}:
+        fit(few, precision)  # libraries choose their kernels when they first meet a shape
+    trainer(few, best, best=True)
+    losses, made = {}, []
+
+    def samples(name, run):
+        def once():
+            seconds, losses[name] = run()
+            return len(rows) / seconds
+        return once
+    ours, theirs = in_turn(repeats, samples("fit", lambda: fit(rows, best)),
+                           samples("trainer-best", lambda: trainer(rows, best, best=True)))
+    made.append(row(f"full, {best}", "trainer-best", ours, theirs, "samples/s"))
+    plain, default = in_turn(repeats, samples("fit fp32", lambda: fit(rows, "fp32")),
+                             samples("trainer-default", lambda: trainer(rows, "fp32", best=False)))
+    made.append(row("full, fp32", "trainer-default", plain, default, "samples/s"))
+    if environment.device().type == "cpu":
+        made.append(row("full, fp32", "tutorial-loop", plain, len(rows) / tutorial_loop(rows), "samples/s"))
+    memory = [alone("memory", "--side", side, "--precision", best)["peak_mib"] for side in ("fit", "trainer-best")]
+    made.append(row(f"full, {best}, peak memory", "trainer-best", *memory, "MiB", better="lower"))
+    work, tokens = operations(rows, classifier(rows))
+    rate = matrix_rate(best)
+    about = {"precision": best, "texts": len(rows), "tokens": tokens, "samples_per_second": ours,
+             "tokens_per_second": ours * tokens / len(rows),
+             "operations_per_second": work * ours / len(rows), "matrix_rate": rate,
+             "share": work * ours / len(rows) / rate, "profile_per_cent": profile(rows, best),
+             "mean_loss": {name: float(np.mean(values)) for name, values in losses.items()},
+             "loss_by_quarter": {name: [round(float(np.mean(part)), 4) for part in np.array_split(values, 4)]
+                                 for name, values in losses.items()}}
+    print(f"  utilisation {about['share']:.1%} of {rate / 1e9:.0f} · 10⁹ operations/s in {best}; mean loss: " + ", ".join(
+        f"{name} {value:.3f}" for name, value in about["mean_loss"].items()))
+    print(f"  where the time goes: {about['profile_per_cent']}")
+    return made, {"full": about}
+
+
+# ---- frozen --------------------------------------------------------------------------------------------------
+
+
+def frozen(rows, repeats):
+    """Ten epochs of a head on a frozen backbone, in seconds."""
+    rows = rows.shuffle(seed=0).select(range(min(FROZEN_TEXTS, len(rows))))
+    texts, labels = list(rows["text"]), torch.tensor(list(rows["label"]))
+
+    def ours():
+        model = classifier(rows, 0)
+        features.forget()
+        config = training.Config(epochs=FROZEN_EPOCHS, batch_size=BATCH, head_lr=1e-3, precision="fp32")
+        with Timed() as timed:
+            training.fit(model, rows, config=config)
+        return timed.seconds
+
+    def recompute(bucketing):
+        """Ask the backbone anew in each epoch."""
+        model = classifier(rows, 0)
+        device = model.backbone.device
+        with Timed() as timed:
+            optimizer = torch.optim.AdamW(model.head.parameters(), lr=1e-3)
+            lengths = [len(ids) for ids in model.tokenizer(texts, truncation=True, max_length=LENGTH)["input_ids"]]
+            for epoch in range(FROZEN_EPOCHS):
+                for chosen in training.batches(lengths, BATCH, 0, epoch, bucketing):
+                    inputs = model.tokenizer([texts[i] for i in chosen], truncation=True, max_length=LENGTH,
+                                             padding=True if bucketing else "max_length", return_tensors="pt")
+                    with torch.no_grad():
+                        hidden = model.backbone(**inputs.to(device)).last_hidden_state
+                        vectors = models.mean_pooling(hidden, inputs["attention_mask"])
+                    optimizer.zero_grad()
+                    nn.functional.cross_entropy(model.head(vectors), labels[chosen].to(device)).backward()
+                    optimizer.step()
+        return timed.seconds
+    ours()
+    kept, even = in_turn(repeats, ours, lambda: recompute(True))
+    return [row("frozen, 10 epochs", "tutorial-loop", kept, recompute(False), "seconds", "lower"),
+            row("frozen, 10 epochs", "equally-batched-loop", kept, even, "seconds", "lower")], {}
+
+
+# ---- few texts -----------------------------------------------------------------------------------------------
+
+
+def few_shot(rows, repeats, test=None):
+    """Learning from a few texts a label: seconds, and accuracy on validation texts."""
+    labels = np.array(rows["label"])
+    truth, texts = np.array(test["label"]), list(test["text"])
+    scores, seconds = {"probe": [], "setfit": []}, {"probe": [], "setfit": []}
+    try:
+        from setfit import SetFitModel, Trainer, TrainingArguments
+    except ImportError:
+        SetFitModel = None  # noqa: N806
+    for draw in range(DRAWS):
+        random = np.random.default_rng(draw)
+        chosen = np.concatenate([random.choice(np.flatnonzero(labels == label), SHOTS, replace=False)
+                                 for label in np.unique(labels)])
+        few = rows.select(chosen)
+        model = classifier(rows, 0)
+        features.forget()
+        with Timed() as timed:
+            features.probe(model, list(few["text"]), list(few["label"]))
+        seconds["probe"].append(timed.seconds)
+        scores["probe"].append(float(np.mean(model.probabilities(texts).argmax(dim=1).numpy() == truth)))
+        if SetFitModel is None:
+            continue
+        peer = SetFitModel(model_body=sentence_transformer(), model_head=_logistic())
+        with Timed() as timed, tempfile.TemporaryDirectory() as folder:
+            # the settings of SetFit's own quick start
+            made = Trainer(model=peer, args=TrainingArguments(batch_size=32, num_epochs=1, report_to="none",
+                                                              output_dir=folder, show_progress_bar=False, seed=draw),
+                           train_dataset=few.select_columns(["text", "label"]))
+            made.train()
+        seconds["setfit"].append(timed.seconds)
+        scores["setfit"].append(float(np.mean(np.array(peer.predict(texts)) == truth)))
+    task = f"few-shot, {SHOTS} a label"
+
+    def middle(values):
+        return statistics.median(values) if values else None
+
+    def mean(values):
+        return 100 * float(np.mean(values)) if values else None
+    about = {"shots": SHOTS, "draws": DRAWS, "accuracy": scores, "seconds": seconds}
+    return [row(task, "setfit", middle(seconds["probe"]), middle(seconds["setfit"]), "seconds", "lower",
+                ("frozen probe", None)),
+            row(f"{task}, accuracy", "setfit", mean(scores["probe"]), mean(scores["setfit"]), "% right",
+                names=("frozen probe", None))], {"few_shot": about}
+
+
+def _logistic():
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression()
+
+
+def sentence_transformer():
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+
+    body = Transformer(str(resources.find_backbone().folder), max_seq_length=LENGTH)
+    return SentenceTransformer(modules=[body, Pooling(384, pooling_mode="mean")], device=environment.device().type)
+
+
+# ---- inference -----------------------------------------------------------------------------------------------
+
+
+def inference(rows, repeats):
+    """Texts a second, and the time until one call has answered, for one text and for 64 at once."""
+    from transformers import BertConfig, BertForSequenceClassification, pipeline
+
+    model = classifier(rows, 0).eval()
+    texts = list(rows.shuffle(seed=1).select(range(min(640, len(rows))))["text"])
+    folder = str(model.source.folder)
+    config = BertConfig.from_pretrained(folder, num_labels=len(model.id2label))
+    pipe = pipeline("text-classification", tokenizer=model.tokenizer, device=environment.device(),
+                    model=BertForSequenceClassification.from_pretrained(folder, config=config).eval())
+    sides = {"fit": model.predict, "pipeline": lambda part: pipe(part, batch_size=64, truncation=True,
+                                                                 max_length=LENGTH)}
+    try:
+        encoder = sentence_transformer()
+        head = model.head
+
+        def encoded(part):
+            with torch.no_grad():
+                return head(encoder.encode(part, batch_size=64, convert_to_tensor=True,
+                                           show_progress_bar=False)).argmax(dim=1).tolist()
+        sides["sentence-transformers"] = encoded
+    except ImportError:
+        sides["sentence-transformers"] = None
+    made = []
+    for size in (1, 64):
+        calls = [texts[i:i + size] for i in range(0, 200 * size, size) if len(texts[i:i + size]) == size]
+        took = {name: [] for name, side in sides.items() if side}
+        for side in filter(None, sides.values()):
+            side(calls[0])
+        for _round in range(repeats):
+            for call in calls:
+                for name in took:  # in turn, call by call
+                    with Timed() as timed:
+                        sides[name](call)
+                    took[name].append(timed.seconds)
+        for peer in ("pipeline", "sentence-transformers"):
+            per_second, median, slow = (
+                [f(np.array(took[name])) if name in took else None for name in ("fit", peer)]
+                for f in (lambda s, size=size: float(size * len(s) / s.sum()),
+                          lambda s: 1000 * float(np.median(s)), lambda s: 1000 * float(np.quantile(s, 0.99))))
+            task = f"inference, batch {size}"
+            ours = ("predict", None)
+            made += [row(task, peer, *per_second, "texts/s", names=ours),
+                     row(f"{task}, median", peer, *median, "ms a call", "lower", ours),
+                     row(f"{task}, 99th percentile", peer, *slow, "ms a call", "lower", ours)]
+    return made, {}
+
+
+# ---- cost as the work grows ----------------------------------------------------------------------------------
+
+
+def growth(rows, repeats):
+    """Seconds and memory for 1, 2, 4, 8 times the texts, for longer texts, and for a CSV of a million rows."""
+    found = {"texts": [], "tokens": []}
+    for times in (1, 2, 4, 8):
+        found["texts"].append({"times": times, **alone("growth", "--times", times)})
+        print("  ", found["texts"][-1], flush=True)
+    for tokens in (16, 32, 64, 128, 256):
+        found["tokens"].append({"tokens": tokens, **alone("tokens", "--tokens", tokens)})
+        print("  ", found["tokens"][-1], flush=True)
+    found["million_rows"] = alone("million")
+    print("  ", found["million_rows"], flush=True)
+    return [], {"growth": found}
+
+
+def alone(what, *options):
+    """Run one measurement in a process of its own and return what it found."""
+    command = [sys.executable, "-m", "benchmarks.bench", "--alone", what, *map(str, options)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=common.ROOT)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def peak_mib():
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def measure_alone(arguments):
+    rows = data.load("reviews")["train"]
+    if arguments.alone == "memory":
+        rows = rows.shuffle(seed=0).select(range(min(512, len(rows))))
+        side = fit if arguments.side == "fit" else lambda rows, precision: trainer(rows, precision, best=True)
+        side(rows, arguments.precision)
+        return {"peak_mib": round(peak_mib())}
+    if arguments.alone == "growth":
+        count = len(rows) // 8 * arguments.times
+        fit(rows.select(range(64)), "fp32")
+        seconds, _losses = fit(rows.select(range(count)), "fp32")
+        return {"texts": count, "seconds": round(seconds, 2), "ms_per_text": round(1000 * seconds / count, 2),
+                "peak_mib": round(peak_mib())}
+    if arguments.alone == "tokens":
+        few = rows.select(range(64)).map(lambda one: {"text": "good " * (arguments.tokens - 2)})
+        global LENGTH
+        LENGTH = 256
+        fit(few.select(range(BATCH)), "fp32")
+        seconds, _losses = fit(few, "fp32")
+        return {"seconds": round(seconds, 2), "ms_per_text": round(1000 * seconds / len(few), 2),
+                "us_per_token": round(1e6 * seconds / len(few) / arguments.tokens, 1), "peak_mib": round(peak_mib())}
+    return million(rows)
+
+
+class EnoughError(Exception):
+    """The first update is done."""
+
+
+def million(rows):
+    """Read a CSV of a million rows, tokenise it and make the first update."""
+    import csv
+    import itertools
+
+    with tempfile.TemporaryDirectory(dir=common.ROOT / "_build") as folder:
+        path = Path(folder) / "million.csv"
+        names = rows.features["label"].names
+        pairs = list(zip(rows["text"], (names[label] for label in rows["label"]), strict=True))
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["text", "label"])
+            writer.writerows(itertools.islice(itertools.cycle(pairs), MILLION))
+        model = classifier(rows)
+        before, updates = peak_mib(), []
+
+        def count(*_):
+            updates.append(1)
+            if len(updates) > 1:
+                raise EnoughError
+        model.head.register_forward_pre_hook(count)
+        began = time.perf_counter()
+        splits = data.load(path)
+        read = time.perf_counter() - began
+        with contextlib.suppress(EnoughError):
+            training.fit(model, splits["train"], config=training.Config(epochs=1, batch_size=BATCH))
+        return {"rows": MILLION, "csv_mib": round(path.stat().st_size / 2**20), "seconds_to_read": round(read),
+                "seconds_to_first_update": round(time.perf_counter() - began), "model_mib": round(before),
+                "mib_above_model": round(peak_mib() - before)}
+
+
+# ---- a GPU ---------------------------------------------------------------------------------------------------
+
+
+def gpu(rows, repeats):
+    """bert-base's shape with random weights, 128 tokens, on a GPU; elsewhere the row says "not measured"."""
+    names = ("full, bert-base on a GPU", "trainer-best")
+    if not torch.cuda.is_available():
+        return [row(*names, None, None, "samples/s")], {}
+    from transformers import BertConfig, BertModel
+
+    with tempfile.TemporaryDirectory() as folder:
+        BertModel(BertConfig()).save_pretrained(folder)
+        models.load_tokenizer(resources.find_backbone()).save_pretrained(folder)
+        backbone, precision = resources.find_backbone(folder), best_precision()
+        base = rows.select([0] * 8192).map(lambda one: {"text": "good " * (LENGTH - 2)})
+        speed = {}
+        for size in (32, 64, 128, 256):
+            fit(base.select(range(2 * size)), precision, size, backbone)
+            speed[size] = 2048 / fit(base.select(range(2048)), precision, size, backbone)[0]
+        size = max(speed, key=speed.get)
+        memory = []
+
+        def side(run):
+            def once():
+                torch.cuda.reset_peak_memory_stats()
+                seconds, _losses = run()
+                memory.append(torch.cuda.max_memory_allocated() / 2**20)
+                return len(base) / seconds
+            return once
+        ours, theirs = in_turn(repeats, side(lambda: fit(base, precision, size, backbone)),
+                               side(lambda: trainer(base, precision, True, size, backbone)))
+        work, _tokens = operations(base, classifier(base, backbone=backbone))
+        share = work * ours / len(base) / matrix_rate(precision)
+        made = [row(*names, ours, theirs, "samples/s"),
+                row(f"{names[0]}, peak memory", names[1], max(memory[::2]), max(memory[1::2]), "MiB", "lower")]
+        return made, {"gpu": {"batch_size": size, "precision": precision, "share": share,
+                              "samples_per_second_by_batch": speed}}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", default="reviews", help="a CSV or hub name, read as in a lesson (default: reviews)")
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=PARTS)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--alone", choices=("memory", "growth", "tokens", "million"), help=argparse.SUPPRESS)
+    parser.add_argument("--side", help=argparse.SUPPRESS)
+    parser.add_argument("--precision", help=argparse.SUPPRESS)
+    parser.add_argument("--times", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--tokens", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.alone:
+        print(json.dumps(measure_alone(arguments)))
+        return
+    splits = data.load(arguments.data)
+    measures = {"full": full, "frozen": frozen, "inference": inference, "growth": growth, "gpu": gpu,
+                "few-shot": lambda rows, repeats: few_shot(rows, repeats, splits["validation"])}
+    path = common.RESULTS / "bench.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if before.get("machine") != common.machine():
+        before = {}
+    for part in PARTS:
+        if part not in arguments.only:
+            continue
+        made, about = measures[part](splits["train"], arguments.repeats)
+        kept = [old for old in before.get("rows", []) if old["task"].split(",")[0] != part.replace("gpu", "full")
+                or (part == "gpu") != ("GPU" in old["task"])]
+        before = {**before, **about, "data": arguments.data, "rows": kept + made}
+        common.write("bench.json", {name: value for name, value in before.items()
+                                    if name not in ("date", "machine", "versions")})
+
+
+if __name__ == "__main__":
+    main()
