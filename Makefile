@@ -1,6 +1,8 @@
 # make run        set up, then run every lesson (LESSONS="03 04" for some; BACKBONE=…, DATA=… for others)
 # make test       set up, then run all tests, nbval on every lesson included
 # make lab        open JupyterLab at lesson 00
+# make test-deep  what takes longer: 200 interruptions of a training run; every lesson with a plainer processor
+# make bench      the training loop beside what a user would pick instead, as ratios (some 20 minutes)
 # make outputs    run lessons fresh and store their outputs in the notebooks (LESSONS="03" for some)
 # make badges REPO=owner/name
 
@@ -12,7 +14,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 
-.PHONY: run test lab outputs classifier badges setup clean
+.PHONY: run test test-deep bench lab outputs classifier badges setup clean
 
 setup: $(INSTALLED)
 
@@ -28,6 +30,15 @@ run: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(PY) -m pytest
+
+test-deep: $(INSTALLED)
+	SFT_KILLS=200 $(PY) -m pytest tests/test_training.py -k killed -s
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Nehalem OMP_NUM_THREADS=1 \
+		$(PY) -m pytest notebooks
+
+bench: $(INSTALLED)
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	$(PY) -m benchmarks.bench
 
 lab: $(INSTALLED)
 	$(VENV)/bin/jupyter lab notebooks/00_start_here.ipynb

@@ -248,8 +248,8 @@ def full(rows, repeats):
              "mean_loss": {name: float(np.mean(values)) for name, values in losses.items()},
              "loss_by_quarter": {name: [round(float(np.mean(part)), 4) for part in np.array_split(values, 4)]
                                  for name, values in losses.items()}}
-    print(f"  utilisation {about['share']:.1%} of {rate / 1e9:.0f} · 10⁹ operations/s in {best}; mean loss: " + ", ".join(
-        f"{name} {value:.3f}" for name, value in about["mean_loss"].items()))
+    means = ", ".join(f"{name} {value:.3f}" for name, value in about["mean_loss"].items())
+    print(f"  utilisation {about['share']:.1%} of {rate / 1e9:.0f} · 10⁹ operations/s in {best}; mean loss: {means}")
     print(f"  where the time goes: {about['profile_per_cent']}")
     return made, {"full": about}
 

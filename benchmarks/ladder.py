@@ -9,6 +9,8 @@ reviews have. Finished runs are kept in _build/runs, so that an interrupted stud
 """
 
 import argparse
+import csv
+import json
 
 import numpy as np
 import torch
@@ -46,8 +48,6 @@ def film():
             return None
     path = common.ROOT / "_build" / "film.csv"
     path.parent.mkdir(exist_ok=True)
-    import csv
-
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label"])
@@ -193,7 +193,9 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     backbone = resources.find_backbone()
-    found = {}
+    path = common.RESULTS / "ladder.json"
+    # what is not asked for stays as it is
+    found = json.loads(path.read_text(encoding="utf-8"))["data"] if path.is_file() else {}
     for name in arguments.data:
         splits = {"reviews": lambda: data.load("reviews"), "film": film}[name]()
         if splits:

@@ -17,6 +17,7 @@ import sys
 
 import numpy as np
 import torch
+from datasets import ClassLabel, Dataset, Features, Value, concatenate_datasets
 
 from sft_helpers import data, features, models, resources, training
 from sft_helpers.storage import digest
@@ -37,6 +38,15 @@ FULL_DATA = {  # on all texts a run takes long: one setting each, from the numbe
 PRECISION = "auto" if torch.cuda.is_available() or not training.cpu_has_bf16() else "bf16"
 PUBLISHED = {  # Casanueva et al. 2020, Table 3, as remembered: unchecked
     "BERT-FIXED": {10: 0.6755, 30: 0.8007, "full": 0.8719}, "BERT-TUNED": {10: 0.8342, 30: 0.9003, "full": 0.9366}}
+
+
+def published(train, test):
+    """The two files as they were published: repeated texts stay, as on the hub."""
+    parts = {split: data.read_csv(path, label_column="category") for split, path in (("train", train), ("test", test))}
+    names = sorted({row.label for row in parts["train"]})
+    kinds = Features({"text": Value("string"), "label": ClassLabel(names=names)})
+    return {split: Dataset.from_dict({"text": [row.text for row in rows], "label": [row.label for row in rows]},
+                                     features=kinds) for split, rows in parts.items()}
 
 
 def few(rows, shots, seed):
@@ -115,24 +125,21 @@ def main():
     arguments = parser.parse_args()
     try:
         if arguments.train:
-            splits = data.load_files(arguments.train, None, arguments.test, label_column="category")
+            whole = published(arguments.train, arguments.test)
         else:
             splits = data.load("PolyAI/banking77")
+            whole = {"train": concatenate_datasets([splits["train"], splits["validation"]]), "test": splits["test"]}
     except (data.DataError, resources.ResourceError) as error:
         sys.exit(f"Banking77 cannot be had: {error}")
-    whole = {"train": _together(splits["train"], splits["validation"]), "test": splits["test"]}
+    known = set(whole["train"]["text"])
+    print(f"{len(whole['train'])} training and {len(whole['test'])} test texts, as published; "
+          f"{sum(text in known for text in whole['test']['text'])} of the test texts stand in the training texts too")
     backbone = resources.find_backbone()
     for shots in (int(given) if given.isdigit() else given for given in arguments.shots):
         for mode in arguments.modes:
             keep(measure(backbone, whole, shots, mode, arguments.seeds))
     print("\npublished, unchecked: " + "; ".join(f"{name} {' / '.join(f'{100 * v:.2f}' for v in row.values())} "
                                                  "(10 / 30 / full)" for name, row in PUBLISHED.items()))
-
-
-def _together(first, second):
-    from datasets import concatenate_datasets
-
-    return concatenate_datasets([first, second])
 
 
 if __name__ == "__main__":

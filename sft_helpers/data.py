@@ -4,7 +4,7 @@ import csv
 import io
 import random
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ class DataError(ValueError):
     """Labelled texts that cannot be used; the message names the file, the row and what to mend."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Row:
     """One labelled text; `place` says where it stands, for messages."""
 
@@ -33,7 +33,7 @@ class Row:
     label: str
     place: str
     split: str | None = None
-    other: dict = field(default_factory=dict)
+    other: dict | None = None
 
     @property
     def key(self):
@@ -155,9 +155,9 @@ def read_csv(path, text_column="text", label_column="label", split_column=None, 
     DataError
     """
     path = Path(path)
-    content = _content(path)
     csv.field_size_limit(LONGEST_FIELD)
-    reader = csv.reader(io.StringIO(content, newline=""), strict=True)
+    # read from the bytes as they are: a large file should not stand in memory twice
+    reader = csv.reader(io.TextIOWrapper(io.BytesIO(_content(path)), "utf-8-sig", newline=""), strict=True)
     rows, header, columns, start = [], None, None, 1
     try:
         for cells in reader:
@@ -273,14 +273,14 @@ def _content(path):
     except OSError as error:
         raise DataError(f"{path}: the file cannot be read ({error.strerror or error}).") from error
     try:
-        content = raw.decode("utf-8-sig")
+        raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = len(raw[:error.start].splitlines() or [b""]) + raw[:error.start].endswith((b"\n", b"\r"))
         raise DataError(f"{path}, row {line}: the text is not UTF-8; save the file as 'CSV UTF-8'.") from error
-    if "\x00" in content:
-        line = content[:content.index("\x00")].count("\n") + 1
+    if b"\x00" in raw:
+        line = raw[:raw.index(b"\x00")].count(b"\n") + 1
         raise DataError(f"{path}, row {line}: a NUL character; this is not a text file, save it as 'CSV UTF-8'.")
-    return content
+    return raw
 
 
 def _columns(header, path, text_column, label_column, split_column):
@@ -322,7 +322,7 @@ def _row(cells, header, columns, path, line, label_names):
             raise DataError(f"{path}, row {line}: unknown split {_short(cells[columns['split']])}; possible are "
                             f"{', '.join(SPLITS)}.")
     used = set(columns.values())
-    other = {name: cell for i, (name, cell) in enumerate(zip(header, cells, strict=True)) if i not in used}
+    other = {name: cell for i, (name, cell) in enumerate(zip(header, cells, strict=True)) if i not in used} or None
     return Row(text, label, f"row {line}", split, other)
 
 

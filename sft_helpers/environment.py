@@ -54,7 +54,7 @@ def seed_everything(seed):
     torch.manual_seed(seed)
 
 
-def progress(items, what, total=None, unit="it"):
+def progress(items, what, total=None, unit="it", shown=True):
     """Loop over items behind a progress bar that clears itself.
 
     Parameters
@@ -67,6 +67,8 @@ def progress(items, what, total=None, unit="it"):
         Where ``len(items)`` does not tell.
     unit : str
         What is counted; "B" (bytes) is scaled to kB, MB and so on.
+    shown : bool
+        False draws no bar: of several processes only one should.
 
     Returns
     -------
@@ -78,7 +80,7 @@ def progress(items, what, total=None, unit="it"):
     leaves its first line in a stored output, and does not look at that variable itself.
     """
     return tqdm(items, desc=what, total=total, leave=False, unit=unit, unit_scale=unit == "B",
-                disable=os.environ.get("TQDM_DISABLE", "0") == "1")
+                disable=not shown or os.environ.get("TQDM_DISABLE", "0") == "1")
 
 
 def versions():

@@ -25,7 +25,10 @@ EXAMPLE = """examples:
   python -m sft_helpers.finetune --train my.csv --output out
   python -m sft_helpers.finetune --train a.csv --validation b.csv --test c.csv --output out --mode top-k --layers 3
   accelerate launch --num_processes 4 -m sft_helpers.finetune --train my.csv --output out \\
-      --backbone google-bert/bert-base-uncased
+      --backbone google-bert/bert-base-uncased          (four GPUs, each with a quarter of every batch)
+  accelerate launch --num_processes 4 --use_fsdp --fsdp_version 2 \\
+      --fsdp_auto_wrap_policy TRANSFORMER_BASED_WRAP --fsdp_transformer_layer_cls_to_wrap BertLayer \\
+      -m sft_helpers.finetune --train my.csv --output out   (a model too large for one GPU, cut up among four)
 
 An interrupted run goes on when the same command is given again.
 """
@@ -131,6 +134,7 @@ def _run(options):
     history = training.fit(model, splits["train"], splits["validation"], config, output / "checkpoints",
                            options.checkpoint_steps, output / "features")
     if state.is_main_process:
+        model.to(environment.device())  # a run that was cut up among GPUs leaves it on the CPU
         judged = "test" if "test" in splits else "validation"
         probabilities = model.probabilities(list(splits[judged]["text"])).numpy()
         model.save_pretrained(output / "model")

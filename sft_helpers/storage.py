@@ -37,7 +37,7 @@ def weights_digest(module, only_frozen=False):
 
 def write(tensors, about, path, named_by_sum=False):
     """Write a safetensors file so that it is there whole or not at all."""
-    part = path.with_suffix(".part")
+    part = path.with_suffix(f".{os.getpid()}.part")  # several processes may write the same features at once
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, metadata=about)

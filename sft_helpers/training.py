@@ -4,6 +4,7 @@ Lessons 08 and 09 build it step by step; the sections below stand in the order i
 """
 
 import contextlib
+import copy
 import math
 import tempfile
 import time
@@ -14,8 +15,9 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import find_executable_batch_size
+from accelerate.utils import DistributedType, find_executable_batch_size
 from torch import nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from . import environment, evaluation, features, plots
 from .storage import Checkpoints, digest, weights_digest
@@ -261,7 +263,10 @@ class _Run:
         self.history = History(config.metric, precision, environment.device_label())
 
         frozen = not any(weight.requires_grad for weight in model.backbone.parameters())
-        model.to(self.accelerator.device)
+        self.sharded = self.accelerator.distributed_type == DistributedType.FSDP
+        if self.sharded and not self.accelerator.is_fsdp2:
+            raise TrainingError("Sharded training needs FSDP's second version: accelerate launch --fsdp_version 2 …")
+        model.to("cpu" if self.sharded and not frozen else self.accelerator.device)
         if frozen:
             def prepared(rows):
                 return _Features(rows, features.compute(model, rows["text"], feature_folder))
@@ -270,9 +275,13 @@ class _Run:
                 return _Texts(rows, model)
         self.train, self.validation = prepared(train), prepared(validation) if validation else None
         trained = model.head if frozen else model
-        self.weights = {name: weight for name, weight in trained.named_parameters() if weight.requires_grad}
+        self.weights = self.kept = _trained_weights(trained)
+        if self.sharded:  # a copy is cut up among the processes; the model itself stays whole, and gets the result
+            trained = copy.deepcopy(trained)
+            self.weights = _trained_weights(trained)
         optimizer = torch.optim.AdamW(self._groups(frozen), fused=device.type in FUSED)
         self.model, self.optimizer = self.accelerator.prepare(trained, optimizer)
+        self.weights = _trained_weights(trained)
 
         self.epoch, self.step, self.in_epoch = 0, 0, 0  # epochs done, updates done, updates done in this epoch
         self.loss_sum, self.best_score, self.without_gain = 0.0, -math.inf, 0
@@ -324,7 +333,7 @@ class _Run:
                                 "train fewer layers." if processes == 1 else
                                 "Out of memory; start again with a larger accumulation.") from error
         finally:
-            self._put(self.best)
+            self._put(self.best, self.kept)
             self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
             self.classifier.eval()
             self.optimizer.zero_grad(set_to_none=True)
@@ -333,7 +342,7 @@ class _Run:
 
     def _epochs(self, part):
         config, total = self.config, self.config.epochs * len(self.train.labels)
-        with environment.progress(None, "training", total=total, unit=" examples") as bar:
+        with environment.progress(None, "training", total, " examples", self.accelerator.is_main_process) as bar:
             while self.epoch < config.epochs and not self._patience_lost():
                 plan = batches(self.train.lengths, config.batch_size, config.seed, self.epoch, config.bucketing)
                 bar.update(self.epoch * len(self.train.labels) + sum(map(len, plan[:self.in_epoch])) - bar.n)
@@ -354,7 +363,8 @@ class _Run:
         torch.manual_seed(int(np.random.SeedSequence((config.seed, self.step, accelerator.process_index))
                               .generate_state(1)[0]))
         mine = rows[accelerator.process_index::accelerator.num_processes]
-        parts = [mine[i:i + part] for i in range(0, len(mine), part)] or [rows[:0]]
+        most = -(-len(rows) // accelerator.num_processes)  # processes with fewer rows go along with empty parts
+        parts = [mine[i:i + part] for i in range(0, most, part)]
         self.optimizer.zero_grad()
         total = torch.zeros((), device=accelerator.device)
         for place, chosen in enumerate(parts):
@@ -370,7 +380,7 @@ class _Run:
         factor = self._schedule(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["highest_lr"] * factor
-        norm = accelerator.clip_grad_norm_(list(self.weights.values()), config.max_grad_norm or math.inf).item()
+        norm = _whole(accelerator.clip_grad_norm_(list(self.weights.values()), config.max_grad_norm or math.inf)).item()
         if not math.isfinite(norm) and accelerator.scaler is None:  # the scaler skips such a step, and scales down
             self._not_finite(f"The gradient became {norm}")
         self.optimizer.step()
@@ -421,9 +431,11 @@ class _Run:
         self.model.eval()
         labels, processes = self.validation.labels, self.accelerator.num_processes
         scores = torch.zeros(len(labels), len(self.classifier.id2label), device=self.accelerator.device)
-        order = np.argsort(self.validation.lengths, kind="stable")[self.accelerator.process_index::processes]
-        for chosen in (order[i:i + 2 * part] for i in range(0, len(order), 2 * part)):
-            scores[torch.as_tensor(chosen, device=scores.device)] = self._logits(self.validation, chosen).float()
+        order = np.argsort(self.validation.lengths, kind="stable")
+        mine, most = order[self.accelerator.process_index::processes], -(-len(order) // processes)
+        for chosen in (mine[i:i + 2 * part] for i in range(0, most, 2 * part)):
+            logits = self._logits(self.validation, chosen if len(chosen) else order[:1])
+            scores[torch.as_tensor(chosen, device=scores.device)] = logits[:len(chosen)].float()
         scores = self.accelerator.reduce(scores, "sum").cpu()
         loss = nn.functional.cross_entropy(scores, labels).item()
         if not math.isfinite(loss):
@@ -443,7 +455,7 @@ class _Run:
 
     def _not_finite(self, what):
         config = self.config
-        if not all(torch.isfinite(weight).all() for weight in self.weights.values()):
+        if not all(torch.isfinite(_whole(weight)).all() for weight in self.weights.values()):
             cause = (f"the last update threw the weights out of range, so the learning rate ({config.lr:g}, head "
                      f"{config.head_lr or config.lr:g}) is too high; try a tenth of it")
         elif isinstance(self.train, _Features) and not torch.isfinite(self.train.vectors).all():
@@ -461,22 +473,23 @@ class _Run:
     # -- state: copied, saved, restored
 
     def _copy(self):
-        return {name: weight.detach().cpu().clone() for name, weight in self.weights.items()}
+        return {name: _whole(weight.detach()).cpu().clone() for name, weight in self.weights.items()}
 
     @torch.no_grad()
-    def _put(self, values):
-        for name, weight in self.weights.items():
-            weight.copy_(values[name])
+    def _put(self, values, weights):
+        for name, weight in weights.items():
+            weight.copy_(_shared_like(weight, values[name]))
 
     def _save(self):
         if not self.checkpoints:
             return
-        if self.accelerator.is_main_process:
-            tensors = {f"model.{name}": weight.detach().cpu() for name, weight in self.weights.items()}
+        if self.accelerator.is_main_process or self.sharded:  # what is cut up can only be gathered by all together
+            tensors = {f"model.{name}": _whole(weight.detach()).cpu() for name, weight in self.weights.items()}
             tensors.update({f"best.{name}": value for name, value in self.best.items()})
             for name, weight in self.weights.items():
                 for key, value in self.optimizer.state[weight].items():
-                    tensors[f"optimizer.{name}.{key}"] = value.detach().cpu()
+                    tensors[f"optimizer.{name}.{key}"] = _whole(value.detach()).cpu()
+        if self.accelerator.is_main_process:
             state = {name: getattr(self, name) for name in self._STATE}
             state.update(identity=self.identity, epochs=self.history.epochs, steps=self.history.steps,
                          best_epoch=self.history.best_epoch,
@@ -498,12 +511,12 @@ class _Run:
                              if name in asdict(self.config) else name for name in changed)
             raise TrainingError(f"The checkpoints in {self.checkpoints.folder} belong to another run; changed since: "
                                 f"{told}. Name another folder, or delete this one.")
-        self._put({name: tensors[f"model.{name}"] for name in self.weights})
+        self._put({name: tensors[f"model.{name}"] for name in self.weights}, self.weights)
         self.best = {name: tensors[f"best.{name}"].clone() for name in self.weights}
         for name, weight in self.weights.items():
             prefix = f"optimizer.{name}."
             stored = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-            self.optimizer.state[weight] = {key: value.clone() if key == "step" else value.to(weight.device, copy=True)
+            self.optimizer.state[weight] = {key: value.clone() if key == "step" else _shared_like(weight, value.clone())
                                             for key, value in stored.items()}
         for name in self._STATE:
             setattr(self, name, state[name])
@@ -514,6 +527,21 @@ class _Run:
         if self.accelerator.is_main_process:
             print(f"Going on from update {self.step} (epoch {self.epoch + bool(self.in_epoch)}), as the checkpoint "
                   "says.")
+
+
+def _trained_weights(module):
+    return {name: weight for name, weight in module.named_parameters() if weight.requires_grad}
+
+
+def _whole(tensor):
+    """A tensor that is cut up among processes, put together again; any other as it is."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def _shared_like(weight, value):
+    """A whole tensor on the weight's device, cut up as the weight is."""
+    value = value.to(weight.device)
+    return distribute_tensor(value, weight.device_mesh, weight.placements) if isinstance(weight, DTensor) else value
 
 
 def _precision(wanted, device):

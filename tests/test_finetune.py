@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -118,6 +119,19 @@ def test_interrupted_it_says_how_to_go_on_and_does(files, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Going on from update" in done.stdout
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("mode", ["full", "frozen"])
+def test_two_processes_write_one_report(files, tmp_path, mode):
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
+               "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "-m",
+               "sft_helpers.finetune", *options(files, tmp_path / "out", "--mode", mode)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300,
+                          env={**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"})
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "2 processes" in done.stdout and done.stdout.count("test accuracy") == 1
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert models.TextClassifier.from_pretrained(tmp_path / "out" / "model").predict(["a good cup"])
 
 
 def test_help_names_every_setting(capsys):

@@ -1,8 +1,10 @@
 """The training loop: what it computes, and what it does when something goes wrong."""
 
 import math
+import multiprocessing
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from sft_helpers import features, models, storage, training
 sys.path.insert(0, str(Path(__file__).parent))
 import tiny  # noqa: E402
 
-KILLS = int(os.environ.get("SFT_KILLS", "4"))
+KILLS = int(os.environ.get("SFT_KILLS", "6"))  # `make test-deep` tries 200
 
 
 @pytest.fixture(scope="module")
@@ -254,41 +256,52 @@ def test_no_room_for_one_example_is_said(still):
 # ---- interrupted ---------------------------------------------------------------------------------------------
 
 
-def start(place, result):
-    return subprocess.Popen([sys.executable, str(Path(__file__).parent / "tiny.py"), str(place), str(result)],
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+@pytest.fixture(scope="module")
+def start():
+    """Start ``tiny.main`` in a process of its own, forked from one that has imported everything already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tiny"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+
+        def begin(place, result):
+            process = context.Process(target=tiny.main, args=(str(place), str(result)))
+            process.start()
+            return process
+        yield begin
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    """The final weights of an undisturbed run, and the seconds between its first checkpoint and its end."""
-    place = tmp_path_factory.mktemp("undisturbed")
-    process = start(place, place / "weights.safetensors")
-    while not list(place.glob("checkpoints/step-*.safetensors")) and process.poll() is None:
-        time.sleep(0.01)
-    began = time.perf_counter()
-    output = process.communicate(timeout=300)[0]
-    assert process.returncode == 0, output
+def uninterrupted(tmp_path_factory, start):
+    """The final weights of an undisturbed run, and its seconds."""
+    for place in (tmp_path_factory.mktemp("undisturbed") for _run in range(2)):  # the first one warms up
+        began = time.perf_counter()
+        process = start(place, place / "weights.safetensors")
+        process.join(300)
+        assert process.exitcode == 0
     return load_file(place / "weights.safetensors"), time.perf_counter() - began
 
 
-def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path, uninterrupted):
+def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path, start, uninterrupted):
+    """One run after another is killed up to five times, at any moment from its start on, and then left alone."""
     expected, seconds = uninterrupted
-    chance, result, killed = random.Random(time.time_ns()), tmp_path / "weights.safetensors", 0
-    for _round in range(KILLS):
-        place, result = tmp_path / f"run{_round}", tmp_path / f"weights{_round}.safetensors"
+    chance, killed = random.Random(time.time_ns()), 0
+    while killed < KILLS:
+        place, result = tmp_path / "run", tmp_path / "weights.safetensors"
+        tiny.backbone(place / "model")  # whole before the first kill: what may be cut short is the training
+        for _time in range(chance.randint(1, 5)):
+            process = start(place, result)
+            process.join(chance.uniform(0, seconds))
+            process.kill()
+            process.join()
+            killed += process.exitcode == -signal.SIGKILL
         process = start(place, result)
-        while not list(place.glob("checkpoints/*")) and process.poll() is None:
-            time.sleep(0.005)
-        time.sleep(chance.uniform(0, 0.8 * seconds))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        killed += process.returncode == -signal.SIGKILL
-        again = start(place, result)
-        output = again.communicate(timeout=300)[0]
-        assert again.returncode == 0, output
+        process.join(300)
+        assert process.exitcode == 0
         assert largest_difference(load_file(result), expected) == 0
-    assert killed
+        shutil.rmtree(place)
+        result.unlink()
+    print(f"killed {killed} times")
 
 
 class StopError(Exception):
@@ -443,19 +456,41 @@ def test_a_probe_is_the_logistic_regression_on_standardised_features(folder):
     assert np.allclose(model.probabilities(list(rows["text"])).numpy(), peer.predict_proba(x), atol=1e-3)
 
 
-# ---- two processes -------------------------------------------------------------------------------------------
+# ---- several processes ---------------------------------------------------------------------------------------
 
 
-def test_two_processes_do_what_one_does(tmp_path):
-    """Gloo on the CPU, started as ``accelerate launch`` starts it; without dropout, which differs between processes."""
-    ends = []
-    for processes in (1, 2):
-        place = tmp_path / str(processes)
-        tiny.backbone(place / "model", dropout=0.0)
-        command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes),
-                   "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
-                   str(Path(__file__).parent / "tiny.py"), str(place), str(place / "weights.safetensors"), "0"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr[-3000:]
-        ends.append(load_file(place / "weights.safetensors"))
-    assert largest_difference(*ends) < 1e-5
+def launched(place, processes, program="tiny.py", last="0"):
+    """Train with so many processes, started by ``accelerate launch`` (gloo, on the CPU); without dropout, whose dice
+    differ between processes."""
+    tiny.backbone(place / "model", dropout=0.0)
+    several = ["--multi_gpu"] if processes > 1 else []  # the launcher's name for several processes on one machine
+    command = [sys.executable, "-m", "accelerate.commands.launch", *several, "--num_processes", str(processes),
+               "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
+               str(Path(__file__).parent / program), str(place), str(place / "weights.safetensors"), last]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300,
+                          env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+@pytest.fixture(scope="module")
+def by_one_process(tmp_path_factory):
+    place = tmp_path_factory.mktemp("one")
+    done = launched(place, 1)
+    assert done.returncode == 0 and "1 processes" in done.stdout, done.stderr[-3000:]
+    return load_file(place / "weights.safetensors")
+
+
+def test_two_processes_do_what_one_does(tmp_path, by_one_process):
+    done = launched(tmp_path, 2)
+    assert done.returncode == 0 and "2 processes, MULTI_CPU" in done.stdout, done.stderr[-3000:]
+    assert largest_difference(load_file(tmp_path / "weights.safetensors"), by_one_process) < 1e-5
+
+
+@pytest.mark.parametrize("stop_after", [0, 11])
+def test_a_model_cut_up_among_two_processes_ends_as_a_whole_one(tmp_path, by_one_process, stop_after):
+    """FSDP, without an interruption and with one."""
+    if stop_after:
+        assert launched(tmp_path, 2, "sharded.py", str(stop_after)).returncode
+    done = launched(tmp_path, 2, "sharded.py")
+    assert done.returncode == 0 and "2 processes, FSDP" in done.stdout, done.stderr[-3000:]
+    assert f"Going on from update {stop_after}" in done.stdout or not stop_after
+    assert largest_difference(load_file(tmp_path / "weights.safetensors"), by_one_process) < 1e-5

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate.state import AcceleratorState
 from datasets import ClassLabel, Dataset, Features, Value
 from safetensors.torch import save_file
 from transformers import BertConfig, BertModel
@@ -44,10 +45,10 @@ def texts(count, seed=0):
 
 
 def classifier(folder, seed=0, **how):
-    torch.manual_seed(seed)
     options = {"trained_layers": "all", "max_length": 32, **how}
-    dropout = options.pop("dropout", 0.1)
-    return models.TextClassifier(backbone(folder, dropout), {0: "without", 1: "with"}, **options)
+    source = backbone(folder, options.pop("dropout", 0.1))
+    torch.manual_seed(seed)  # for the head, whether or not the backbone had to be made first
+    return models.TextClassifier(source, {0: "without", 1: "with"}, **options)
 
 
 def weights(model):
@@ -64,6 +65,8 @@ def main(folder, result, dropout="0.1"):
     training.fit(model, texts(60), texts(30, seed=1), CONFIG, checkpoints=Path(folder) / "checkpoints",
                  checkpoint_steps=1)
     if int(os.environ.get("RANK", 0)) == 0:
+        state = AcceleratorState()
+        print(f"{state.num_processes} processes, {state.distributed_type.value}")
         save_file(weights(model), result)
 
 

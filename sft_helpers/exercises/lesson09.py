@@ -181,6 +181,9 @@ def _scaler(scaled_update):
         return "divided in fp16 a small gradient becomes 0 again: turn g into fp32 (g.float()) before you divide."
     if not np.allclose(small, -1e-3, rtol=0.02):
         return "a small gradient is divided in fp16, where it loses its digits: use g.float() before you divide."
+    tiny, _ = ask((torch.full((3,), 1e-3) * 2.0**16).half(), scale=2.0**16, lr=1e-6, w=torch.zeros(3))
+    if not np.allclose(tiny, -1e-9, rtol=0.02, atol=0):
+        return "lr and scale meet g in fp16, where a small step becomes 0: use g.float() first."
     return None
 
 

@@ -83,7 +83,8 @@ WRONG = {
              (lambda rows: choose(rows, "test", summary=max), "best single test score"),
              (lambda rows: choose([{**r, "both": r["validation"] + 0.0 * r["test"]} for r in rows], "both"),
               "no business"),
-             (lambda rows: choose(rows, summary=sum) if len(rows) > 4 else 3e-5, "means, not sums"),
+             (lambda rows: choose(rows, summary=sum), "not the sum"),
+             (lambda rows: choose(rows, summary=lambda values: list(values)[-1]), "not one row"),
              (lambda rows: max(row["validation"] for row in rows), "not its score"),
              (lambda rows: 3e-4, "highest")],
 }
