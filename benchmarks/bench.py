@@ -1,6 +1,6 @@
 """The training loop beside what a user would pick instead, in one run, as ratios.
 
-    python -m benchmarks.bench [--only full frozen few-shot inference growth] [--data reviews] [--repeats 3]
+    python -m benchmarks.bench [--only full frozen few-shot inference growth gpu] [--data reviews] [--repeats 3]
 
 Both sides of a row train the same weights on the same texts, with the same number of updates, cut at the same length
 and in the same number format; they take turns, and the medians are compared. A ratio above 1 means ours is better.
@@ -9,25 +9,30 @@ Writes results/bench.json; parts left out keep their rows from the last run on t
 
 import argparse
 import contextlib
+import io
 import json
+import logging
+import re
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
+from datasets import concatenate_datasets
 from torch import nn
 
 from sft_helpers import data, environment, features, models, resources, training
 
 from . import common
 
-LENGTH, BATCH, RATE = 128, 32, 1e-4
-TEXTS, FROZEN_TEXTS, FROZEN_EPOCHS = 1024, 512, 10
+LENGTH, BATCH, RATE, MOST = 128, 32, 1e-4, 3000
+TEXTS, FROZEN_TEXTS, FROZEN_EPOCHS = 1024, 512, 10  # of the slower peers, of the frozen ones
 SHOTS, DRAWS = 16, 3  # few-shot: texts a label, draws
 MILLION = 1_000_000
 PARTS = ("full", "frozen", "few-shot", "inference", "growth", "gpu")
@@ -85,15 +90,15 @@ def names_of(rows):
     return dict(enumerate(rows.features["label"].names))
 
 
-def classifier(rows, layers="all", backbone=None):
-    torch.manual_seed(0)
+def classifier(rows, layers="all", backbone=None, seed=0):
+    torch.manual_seed(seed)
     return models.TextClassifier(backbone or resources.find_backbone(), names_of(rows), layers, max_length=LENGTH)
 
 
-def fit(rows, precision, batch_size=BATCH, backbone=None):
+def fit(rows, precision, batch_size=BATCH, backbone=None, seed=0):
     """Train everything for one epoch with our loop; return seconds, from texts on, and the losses."""
-    model = classifier(rows, backbone=backbone)
-    config = training.Config(epochs=1, batch_size=batch_size, lr=RATE, head_lr=None, precision=precision)
+    model = classifier(rows, backbone=backbone, seed=seed)
+    config = training.Config(epochs=1, batch_size=batch_size, lr=RATE, head_lr=None, precision=precision, seed=seed)
     with Timed() as timed:
         history = training.fit(model, rows, config=config)
     return timed.seconds, [step["loss"] for step in history.steps]
@@ -114,12 +119,12 @@ class ForTrainer(nn.Module):
 BEST = {"optim": "adamw_torch_fused", "train_sampling_strategy": "group_by_length"}
 
 
-def trainer(rows, precision, best, batch_size=BATCH, backbone=None):
+def trainer(rows, precision, best, batch_size=BATCH, backbone=None, seed=0):
     """The same epoch with ``transformers.Trainer``, at its defaults or at its best."""
     from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
     from transformers.trainer_callback import PrinterCallback
 
-    model = classifier(rows, backbone=backbone)
+    model = classifier(rows, backbone=backbone, seed=seed)
     tokenizer = model.tokenizer
     updates = -(-len(rows) // batch_size)
 
@@ -129,12 +134,13 @@ def trainer(rows, precision, best, batch_size=BATCH, backbone=None):
 
     with tempfile.TemporaryDirectory() as folder, Timed() as timed:
         arguments = TrainingArguments(
-            output_dir=folder, num_train_epochs=1, per_device_train_batch_size=batch_size, learning_rate=RATE,
-            weight_decay=0.01, warmup_steps=round(0.1 * updates), max_grad_norm=1.0, bf16=precision == "bf16",
-            fp16=precision == "fp16", use_cpu=environment.device().type == "cpu", disable_tqdm=True, report_to="none",
-            save_strategy="no", logging_steps=1, dataloader_pin_memory=torch.cuda.is_available(),
+            output_dir=folder, seed=seed, num_train_epochs=1, per_device_train_batch_size=batch_size,
+            learning_rate=RATE, weight_decay=0.01, warmup_steps=round(0.1 * updates), max_grad_norm=1.0,
+            bf16=precision == "bf16", fp16=precision == "fp16", use_cpu=environment.device().type == "cpu",
+            disable_tqdm=True, report_to="none", save_strategy="no", logging_steps=4,
+            dataloader_pin_memory=torch.cuda.is_available(),
             **(BEST if best else {}))
-        multiple = 8 if best and precision != "fp32" else None
+        multiple = 8 if best and torch.cuda.is_available() else None  # on a CPU it is slower with 8
         made = Trainer(ForTrainer(model), arguments, train_dataset=rows.map(tokenize, batched=True,
                                                                            remove_columns=rows.column_names),
                        data_collator=DataCollatorWithPadding(tokenizer, pad_to_multiple_of=multiple))
@@ -214,44 +220,49 @@ def profile(rows, precision):
     return {group: round(100 * value / whole, 1) for group, value in sorted(spent.items(), key=lambda g: -g[1])}
 
 
-def full(rows, repeats):
+def full(rows, repeats, of=""):
     """Samples a second of full fine-tuning, peak memory, and the share of the machine's matrix rate."""
-    rows = rows.shuffle(seed=0).select(range(min(TEXTS, len(rows))))
+    rows = rows.shuffle(seed=0)
+    part = rows.select(range(min(TEXTS, len(rows))))
     best = best_precision()
     few = rows.select(range(min(len(rows), 10 * BATCH)))
     for precision in {best, "fp32"}:
         fit(few, precision)  # libraries choose their kernels when they first meet a shape
     trainer(few, best, best=True)
-    losses, made = {}, []
+    curves, made = {}, []
 
-    def samples(name, run):
+    def samples(name, texts, run):
         def once():
-            seconds, losses[name] = run()
-            return len(rows) / seconds
+            curve = curves.setdefault(name, [])
+            seconds, losses = run(texts, seed=len(curve))  # another seed each round
+            curve.append([float(np.mean(quarter)) for quarter in np.array_split(losses, 4)])
+            return len(texts) / seconds
         return once
-    ours, theirs = in_turn(repeats, samples("fit", lambda: fit(rows, best)),
-                           samples("trainer-best", lambda: trainer(rows, best, best=True)))
-    made.append(row(f"full, {best}", "trainer-best", ours, theirs, "samples/s"))
-    plain, default = in_turn(repeats, samples("fit fp32", lambda: fit(rows, "fp32")),
-                             samples("trainer-default", lambda: trainer(rows, "fp32", best=False)))
-    made.append(row("full, fp32", "trainer-default", plain, default, "samples/s"))
+    ours, theirs = in_turn(repeats, samples("fit", rows, lambda texts, seed: fit(texts, best, seed=seed)),
+                           samples("trainer-best", rows, lambda texts, seed: trainer(texts, best, True, seed=seed)))
+    made.append(row(f"full, {best}{of}", "trainer-best", ours, theirs, "samples/s"))
+    plain, default = in_turn(max(1, repeats // 2),
+                             samples("fit, fp32", rows, lambda texts, seed: fit(texts, "fp32", seed=seed)),
+                             samples("trainer-default", rows,
+                                     lambda texts, seed: trainer(texts, "fp32", False, seed=seed)))
+    made.append(row(f"full, fp32{of}", "trainer-default", plain, default, "samples/s"))
     if environment.device().type == "cpu":
-        made.append(row("full, fp32", "tutorial-loop", plain, len(rows) / tutorial_loop(rows), "samples/s"))
-    memory = [alone("memory", "--side", side, "--precision", best)["peak_mib"] for side in ("fit", "trainer-best")]
-    made.append(row(f"full, {best}, peak memory", "trainer-best", *memory, "MiB", better="lower"))
+        plain = len(part) / fit(part, "fp32")[0]
+        made.append(row(f"full, fp32{of}", "tutorial-loop", plain, len(part) / tutorial_loop(part), "samples/s"))
+    if not of:
+        memory = [alone("memory", "--side", side, "--precision", best)["peak_mib"] for side in ("fit", "trainer-best")]
+        made.append(row(f"full, {best}, peak memory", "trainer-best", *memory, "MiB", better="lower"))
     work, tokens = operations(rows, classifier(rows))
     rate = matrix_rate(best)
     about = {"precision": best, "texts": len(rows), "tokens": tokens, "samples_per_second": ours,
              "tokens_per_second": ours * tokens / len(rows),
              "operations_per_second": work * ours / len(rows), "matrix_rate": rate,
              "share": work * ours / len(rows) / rate, "profile_per_cent": profile(rows, best),
-             "mean_loss": {name: float(np.mean(values)) for name, values in losses.items()},
-             "loss_by_quarter": {name: [round(float(np.mean(part)), 4) for part in np.array_split(values, 4)]
-                                 for name, values in losses.items()}}
-    means = ", ".join(f"{name} {value:.3f}" for name, value in about["mean_loss"].items())
-    print(f"  utilisation {about['share']:.1%} of {rate / 1e9:.0f} · 10⁹ operations/s in {best}; mean loss: {means}")
+             "loss_by_quarter": {name: np.mean(curve, axis=0).round(4).tolist() for name, curve in curves.items()}}
+    print(f"  utilisation {about['share']:.1%} of {rate / 1e9:.0f} · 10⁹ operations/s in {best}\n"
+          f"  loss by quarter of the epoch, mean over the rounds: {about['loss_by_quarter']}")
     print(f"  where the time goes: {about['profile_per_cent']}")
-    return made, {"full": about}
+    return made, {f"full{of}": about}
 
 
 # ---- frozen --------------------------------------------------------------------------------------------------
@@ -304,6 +315,8 @@ def few_shot(rows, repeats, test=None):
     scores, seconds = {"probe": [], "setfit": []}, {"probe": [], "setfit": []}
     try:
         from setfit import SetFitModel, Trainer, TrainingArguments
+
+        logging.getLogger("setfit").setLevel(logging.ERROR)
     except ImportError:
         SetFitModel = None  # noqa: N806
     for draw in range(DRAWS):
@@ -325,9 +338,10 @@ def few_shot(rows, repeats, test=None):
             made = Trainer(model=peer, args=TrainingArguments(batch_size=32, num_epochs=1, report_to="none",
                                                               output_dir=folder, show_progress_bar=False, seed=draw),
                            train_dataset=few.select_columns(["text", "label"]))
-            made.train()
+            with contextlib.redirect_stdout(io.StringIO()):  # a dict a step
+                made.train()
         seconds["setfit"].append(timed.seconds)
-        scores["setfit"].append(float(np.mean(np.array(peer.predict(texts)) == truth)))
+        scores["setfit"].append(float(np.mean(torch.as_tensor(peer.predict(texts)).numpy() == truth)))
     task = f"few-shot, {SHOTS} a label"
 
     def middle(values):
@@ -350,8 +364,10 @@ def _logistic():
 
 def sentence_transformer():
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Pooling, Transformer
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the modules have moved in newer versions
+        from sentence_transformers.models import Pooling, Transformer
     body = Transformer(str(resources.find_backbone().folder), max_seq_length=LENGTH)
     return SentenceTransformer(modules=[body, Pooling(384, pooling_mode="mean")], device=environment.device().type)
 
@@ -434,14 +450,18 @@ def alone(what, *options):
 
 
 def peak_mib():
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    status = Path("/proc/self/status")
+    if status.is_file():  # getrusage would count the parent process in
+        return int(re.search(r"VmHWM:\s+(\d+)", status.read_text()).group(1)) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def measure_alone(arguments):
     rows = data.load("reviews")["train"]
     if arguments.alone == "memory":
         rows = rows.shuffle(seed=0).select(range(min(512, len(rows))))
+        # twice the same texts: the longest batch comes when the optimizer's moments are there as well
+        rows = concatenate_datasets([rows, rows])
         side = fit if arguments.side == "fit" else lambda rows, precision: trainer(rows, precision, best=True)
         side(rows, arguments.precision)
         return {"peak_mib": round(peak_mib())}
@@ -537,8 +557,11 @@ def gpu(rows, repeats):
 
 
 def main():
+    warnings.filterwarnings("ignore")  # the peers' notes to their developers
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", default="reviews", help="a CSV or hub name, read as in a lesson (default: reviews)")
+    parser.add_argument("--label-column", default="label")
+    parser.add_argument("--name", help="what to call other data in the table")
     parser.add_argument("--only", nargs="*", choices=PARTS, default=PARTS)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--alone", choices=("memory", "growth", "tokens", "million"), help=argparse.SUPPRESS)
@@ -550,21 +573,25 @@ def main():
     if arguments.alone:
         print(json.dumps(measure_alone(arguments)))
         return
-    splits = data.load(arguments.data)
-    measures = {"full": full, "frozen": frozen, "inference": inference, "growth": growth, "gpu": gpu,
+    try:
+        splits = data.load(arguments.data, label_column=arguments.label_column)
+    except (data.DataError, resources.ResourceError) as error:
+        sys.exit(str(error))
+    of = "" if arguments.data == "reviews" else f", {arguments.name or Path(arguments.data).stem}"
+    whole = concatenate_datasets(list(splits.values()))  # for speed it does not matter which split a text is from
+    measures = {"full": lambda rows, repeats: full(whole.shuffle(seed=0).select(range(min(MOST, len(whole)))), repeats,
+                                                   of),
+                "frozen": frozen, "inference": inference, "growth": growth, "gpu": gpu,
                 "few-shot": lambda rows, repeats: few_shot(rows, repeats, splits["validation"])}
     path = common.RESULTS / "bench.json"
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if before.get("machine") != common.machine():
-        before = {}
-    for part in PARTS:
-        if part not in arguments.only:
-            continue
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if found.get("machine") != common.machine():
+        found = {}
+    for part in arguments.only:
         made, about = measures[part](splits["train"], arguments.repeats)
-        kept = [old for old in before.get("rows", []) if old["task"].split(",")[0] != part.replace("gpu", "full")
-                or (part == "gpu") != ("GPU" in old["task"])]
-        before = {**before, **about, "data": arguments.data, "rows": kept + made}
-        common.write("bench.json", {name: value for name, value in before.items()
+        rows = {(one["task"], one["peer"]): one for one in [*found.get("rows", []), *made]}
+        found = {**found, **about, "rows": list(rows.values())}
+        common.write("bench.json", {name: value for name, value in found.items()
                                     if name not in ("date", "machine", "versions")})
 
 

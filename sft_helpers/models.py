@@ -162,7 +162,8 @@ def encode(texts, model, tokenizer, batch_size=32, pooling="mean", max_length=MA
         In the order of the texts.
     """
     texts = list(texts)
-    model.eval()
+    if model.training:
+        model.eval()
     width = model.config.hidden_size
     vectors = torch.zeros(len(texts), width)
     # texts of like length share a batch, so that little padding is computed
@@ -259,7 +260,8 @@ class TextClassifier(nn.Module):
     @torch.no_grad()
     def probabilities(self, texts):
         """Return the probability of each label for each text, Tensor of shape (len(texts), labels), on the CPU."""
-        self.eval()
+        if self.training:
+            self.eval()
         features = encode(texts, self.backbone, self.tokenizer, pooling=self.pooling, max_length=self.max_length)
         return self.head(features.to(self.head.weight.device)).softmax(dim=1).cpu()
 

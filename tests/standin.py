@@ -18,6 +18,7 @@ from sft_helpers import environment
 
 DEVICE = "standin"
 aten = torch.ops.aten
+_setup_privateuseone_for_python_backend(DEVICE)  # before the first backward pass, which counts the devices there are
 
 
 class OnDevice(torch.Tensor):
@@ -108,8 +109,6 @@ class Accelerator(TorchDispatchMode):
 @contextlib.contextmanager
 def accelerator():
     """Make the stand-in device the one that the course's helpers and Accelerate find."""
-    if torch._C._get_privateuse1_backend_name() != DEVICE:
-        _setup_privateuseone_for_python_backend(DEVICE)
     device = torch.device(DEVICE, 0)
     AcceleratorState._reset_state(reset_partial_state=True)
     try:

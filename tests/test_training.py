@@ -181,6 +181,29 @@ def test_runs_of_both_precisions_in_one_process(folder, capsys):
         assert "emulated" in capsys.readouterr().out
 
 
+def test_the_quicker_dropout_is_dropout_and_is_taken_back(folder):
+    model = tiny.classifier(folder)
+    attention = model.backbone.config._attn_implementation
+    before = tiny.weights(model)
+    as_before = training._quicken(model)
+    part = model.backbone.embeddings.dropout
+    x = torch.ones(300, 401, requires_grad=True)
+    torch.manual_seed(3)
+    y = part.train()(x)
+    y.sum().backward()
+    assert abs((y == 0).float().mean().item() - 0.1) < 0.005
+    assert torch.allclose(y[y != 0], torch.tensor(1 / 0.9)) and torch.equal(x.grad, y.detach())
+    torch.manual_seed(3)
+    assert torch.equal(part(x), y) and not torch.equal(part(x), y)
+    assert torch.equal(part.eval()(x), x)
+    as_before()
+    assert "forward" not in vars(part) and model.backbone.config._attn_implementation == attention
+    assert largest_difference(before, tiny.weights(model)) == 0
+    config = training.Config(**{**tiny.CONFIG.__dict__, "epochs": 1, "precision": "bf16"})
+    training.fit(model, tiny.texts(20), config=config)
+    assert "forward" not in vars(part) and model.backbone.config._attn_implementation == attention
+
+
 # ---- settings that make no sense -----------------------------------------------------------------------------
 
 

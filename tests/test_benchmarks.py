@@ -1,0 +1,53 @@
+"""What the studies have committed can be read, and says what README quotes."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def read(name):
+    path = RESULTS / name
+    if not path.is_file():
+        pytest.skip(f"{name} has not been made yet")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", ["ladder.json", "fine_tuning.json", "bench.json", "real_data.json"])
+def test_figures_say_when_where_and_with_what_they_were_measured(name):
+    found = read(name)
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", found["date"]) and found["machine"]
+    assert {"torch", "transformers", "datasets"} <= set(found["versions"])
+
+
+def test_bench_rows_are_ratios_of_their_values():
+    smaller_is_better = {"seconds", "MiB", "ms a call"}
+    for row in read("bench.json")["rows"]:
+        ours, theirs = row["ours_value"], row["peer_value"]
+        if ours is None or theirs is None:
+            assert row["ratio"] is None
+            continue
+        expected = theirs / ours if row["unit"] in smaller_is_better else ours / theirs
+        assert row["ratio"] == pytest.approx(expected), row["task"]
+
+
+def test_readme_quotes_the_bench():
+    """Each line of README's table is a row of bench.json, rounded."""
+    rows = {(row["task"], row["peer"]): row["ratio"] for row in read("bench.json")["rows"]}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\| ([^|]+?) \| `([^`|]+)` \| ([\d.]+) × \|$", readme, re.M)
+    assert len(lines) >= 6
+    for task, peer, quoted in lines:
+        digits = len(quoted.partition(".")[2])
+        assert f"{rows[task, peer]:.{digits}f}" == quoted, (task, peer)
+    assert read("bench.json")["machine"] in readme
+
+
+def test_real_data_rows_have_all_that_was_asked_for():
+    for row in read("real_data.json")["rows"]:
+        assert row["data"] == "banking77" and row["shots"] in (10, 30, "full") and 0 < row["accuracy"] < 1
+        assert row["seeds"] == len(row["each_seed"])
