@@ -24,11 +24,15 @@ from .storage import StorageError
 EXAMPLE = """examples:
   python -m sft_helpers.finetune --train my.csv --output out
   python -m sft_helpers.finetune --train a.csv --validation b.csv --test c.csv --output out --mode top-k --layers 3
+
+on four GPUs, each with a quarter of every batch:
   accelerate launch --num_processes 4 -m sft_helpers.finetune --train my.csv --output out \\
-      --backbone google-bert/bert-base-uncased          (four GPUs, each with a quarter of every batch)
+      --backbone google-bert/bert-base-uncased
+
+a model too large for one GPU, cut up among four:
   accelerate launch --num_processes 4 --use_fsdp --fsdp_version 2 \\
       --fsdp_auto_wrap_policy TRANSFORMER_BASED_WRAP --fsdp_transformer_layer_cls_to_wrap BertLayer \\
-      -m sft_helpers.finetune --train my.csv --output out   (a model too large for one GPU, cut up among four)
+      -m sft_helpers.finetune --train my.csv --output out
 
 An interrupted run goes on when the same command is given again.
 """
