@@ -8,7 +8,6 @@ import argparse
 import dataclasses
 import html
 import json
-import os
 import signal
 import sys
 from collections import Counter
@@ -112,7 +111,6 @@ def _as_interrupt(_signal, _frame):
 
 
 def _run(options):
-    os.environ["SFT_STRICT"] = "1"
     given = {field.name: getattr(options, field.name) for field in dataclasses.fields(training.Config)}
     given = {name: value for name, value in given.items() if value is not None}
     config = training.Config(**{**(FROZEN if options.mode == "frozen" else {}), **given})
