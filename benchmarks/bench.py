@@ -9,7 +9,9 @@ Writes results/bench.json; parts left out keep their rows from the last run on t
 
 import argparse
 import contextlib
+import csv
 import io
+import itertools
 import json
 import logging
 import re
@@ -35,16 +37,15 @@ LENGTH, BATCH, RATE, MOST = 128, 32, 1e-4, 3000
 TEXTS, FROZEN_TEXTS, FROZEN_EPOCHS = 1024, 512, 10  # of the slower peers, of the frozen ones
 SHOTS, DRAWS = 16, 3  # few-shot: texts a label, draws
 MILLION = 1_000_000
-PARTS = ("full", "frozen", "few-shot", "inference", "growth", "gpu")
 
 
-def row(task, peer, ours, theirs, unit, better="higher", names=("fit", None)):
+def row(task, peer, ours, theirs, unit, better="higher", name="fit"):
     """Return a row of the table; the ratio is above 1 where ours is better."""
     ratio = None if None in (ours, theirs) else ours / theirs if better == "higher" else theirs / ours
-    made = {"task": task, "ours": names[0], "peer": peer, "ours_value": ours, "peer_value": theirs, "unit": unit,
+    made = {"task": task, "ours": name, "peer": peer, "ours_value": ours, "peer_value": theirs, "unit": unit,
             "ratio": ratio}
     shown = ["not measured" if value is None else f"{value:.4g}" for value in (ours, theirs)]
-    print(f"{task:28} {names[0]:16} {shown[0]:>12}   {peer:24} {shown[1]:>12}   {unit:22}"
+    print(f"{task:28} {name:16} {shown[0]:>12}   {peer:24} {shown[1]:>12}   {unit:22}"
           f"{'' if ratio is None else f'{ratio:8.2f} ×'}", flush=True)
     return made
 
@@ -79,25 +80,15 @@ class Timed:
 # ---- the sides -----------------------------------------------------------------------------------------------
 
 
-def best_precision():
-    """bf16 where the hardware has it, else fp32."""
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "bf16" if training.cpu_has_bf16() else "fp32"
-
-
-def names_of(rows):
-    return dict(enumerate(rows.features["label"].names))
-
-
-def classifier(rows, layers="all", backbone=None, seed=0):
+def classifier(rows, layers="all", backbone=None, seed=0, length=LENGTH):
     torch.manual_seed(seed)
-    return models.TextClassifier(backbone or resources.find_backbone(), names_of(rows), layers, max_length=LENGTH)
+    names = dict(enumerate(rows.features["label"].names))
+    return models.TextClassifier(backbone or resources.find_backbone(), names, layers, max_length=length)
 
 
-def fit(rows, precision, batch_size=BATCH, backbone=None, seed=0):
+def fit(rows, precision, batch_size=BATCH, backbone=None, seed=0, length=LENGTH):
     """Train everything for one epoch with our loop; return seconds, from texts on, and the losses."""
-    model = classifier(rows, backbone=backbone, seed=seed)
+    model = classifier(rows, backbone=backbone, seed=seed, length=length)
     config = training.Config(epochs=1, batch_size=batch_size, lr=RATE, head_lr=None, precision=precision, seed=seed)
     with Timed() as timed:
         history = training.fit(model, rows, config=config)
@@ -220,11 +211,12 @@ def profile(rows, precision):
     return {group: round(100 * value / whole, 1) for group, value in sorted(spent.items(), key=lambda g: -g[1])}
 
 
-def full(rows, repeats, of=""):
+def full(splits, repeats, of):
     """Samples a second of full fine-tuning, peak memory, and the share of the machine's matrix rate."""
-    rows = rows.shuffle(seed=0)
+    rows = concatenate_datasets(list(splits.values()))  # for speed it does not matter which split a text is from
+    rows = rows.shuffle(seed=0).select(range(min(MOST, len(rows))))
     part = rows.select(range(min(TEXTS, len(rows))))
-    best = best_precision()
+    best = common.best_precision()
     few = rows.select(range(min(len(rows), 10 * BATCH)))
     for precision in {best, "fp32"}:
         fit(few, precision)  # libraries choose their kernels when they first meet a shape
@@ -250,7 +242,7 @@ def full(rows, repeats, of=""):
         plain = len(part) / fit(part, "fp32")[0]
         made.append(row(f"full, fp32{of}", "tutorial-loop", plain, len(part) / tutorial_loop(part), "samples/s"))
     if not of:
-        memory = [alone("memory", "--side", side, "--precision", best)["peak_mib"] for side in ("fit", "trainer-best")]
+        memory = [alone(memory_of, side=side, precision=best)["peak_mib"] for side in ("fit", "trainer-best")]
         made.append(row(f"full, {best}, peak memory", "trainer-best", *memory, "MiB", better="lower"))
     work, tokens = operations(rows, classifier(rows))
     rate = matrix_rate(best)
@@ -268,9 +260,9 @@ def full(rows, repeats, of=""):
 # ---- frozen --------------------------------------------------------------------------------------------------
 
 
-def frozen(rows, repeats):
+def frozen(splits, repeats, _of):
     """Ten epochs of a head on a frozen backbone, in seconds."""
-    rows = rows.shuffle(seed=0).select(range(min(FROZEN_TEXTS, len(rows))))
+    rows = splits["train"].shuffle(seed=0).select(range(min(FROZEN_TEXTS, len(splits["train"]))))
     texts, labels = list(rows["text"]), torch.tensor(list(rows["label"]))
 
     def ours():
@@ -308,10 +300,10 @@ def frozen(rows, repeats):
 # ---- few texts -----------------------------------------------------------------------------------------------
 
 
-def few_shot(rows, repeats, test=None):
+def few_shot(splits, _repeats, _of):
     """Learning from a few texts a label: seconds, and accuracy on validation texts."""
-    labels = np.array(rows["label"])
-    truth, texts = np.array(test["label"]), list(test["text"])
+    rows, validation = splits["train"], splits["validation"]
+    labels, truth, texts = np.array(rows["label"]), np.array(validation["label"]), list(validation["text"])
     scores, seconds = {"probe": [], "setfit": []}, {"probe": [], "setfit": []}
     try:
         from setfit import SetFitModel, Trainer, TrainingArguments
@@ -351,9 +343,9 @@ def few_shot(rows, repeats, test=None):
         return 100 * float(np.mean(values)) if values else None
     about = {"shots": SHOTS, "draws": DRAWS, "accuracy": scores, "seconds": seconds}
     return [row(task, "setfit", middle(seconds["probe"]), middle(seconds["setfit"]), "seconds", "lower",
-                ("frozen probe", None)),
+                "frozen probe"),
             row(f"{task}, accuracy", "setfit", mean(scores["probe"]), mean(scores["setfit"]), "% right",
-                names=("frozen probe", None))], {"few_shot": about}
+                name="frozen probe")], {"few_shot": about}
 
 
 def _logistic():
@@ -375,10 +367,11 @@ def sentence_transformer():
 # ---- inference -----------------------------------------------------------------------------------------------
 
 
-def inference(rows, repeats):
+def inference(splits, repeats, _of):
     """Texts a second, and the time until one call has answered, for one text and for 64 at once."""
     from transformers import BertConfig, BertForSequenceClassification, pipeline
 
+    rows = splits["train"]
     model = classifier(rows, 0).eval()
     texts = list(rows.shuffle(seed=1).select(range(min(640, len(rows))))["text"])
     folder = str(model.source.folder)
@@ -416,8 +409,8 @@ def inference(rows, repeats):
                 for f in (lambda s, size=size: float(size * len(s) / s.sum()),
                           lambda s: 1000 * float(np.median(s)), lambda s: 1000 * float(np.quantile(s, 0.99))))
             task = f"inference, batch {size}"
-            ours = ("predict", None)
-            made += [row(task, peer, *per_second, "texts/s", names=ours),
+            ours = "predict"
+            made += [row(task, peer, *per_second, "texts/s", name=ours),
                      row(f"{task}, median", peer, *median, "ms a call", "lower", ours),
                      row(f"{task}, 99th percentile", peer, *slow, "ms a call", "lower", ours)]
     return made, {}
@@ -426,26 +419,27 @@ def inference(rows, repeats):
 # ---- cost as the work grows ----------------------------------------------------------------------------------
 
 
-def growth(rows, repeats):
+def growth(_splits, _repeats, _of):
     """Seconds and memory for 1, 2, 4, 8 times the texts, for longer texts, and for a CSV of a million rows."""
     found = {"texts": [], "tokens": []}
     for times in (1, 2, 4, 8):
-        found["texts"].append({"times": times, **alone("growth", "--times", times)})
+        found["texts"].append({"times": times, **alone(cost_of_texts, times=times)})
         print("  ", found["texts"][-1], flush=True)
     for tokens in (16, 32, 64, 128, 256):
-        found["tokens"].append({"tokens": tokens, **alone("tokens", "--tokens", tokens)})
+        found["tokens"].append({"tokens": tokens, **alone(cost_of_tokens, tokens=tokens)})
         print("  ", found["tokens"][-1], flush=True)
-    found["million_rows"] = alone("million")
+    found["million_rows"] = alone(million)
     print("  ", found["million_rows"], flush=True)
     return [], {"growth": found}
 
 
-def alone(what, *options):
-    """Run one measurement in a process of its own and return what it found."""
-    command = [sys.executable, "-m", "benchmarks.bench", "--alone", what, *map(str, options)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=common.ROOT)
+def alone(measure, **options):
+    """Call one of the functions below in a process of its own, with the shipped reviews, and return what it found."""
+    code = (f"import json, warnings; warnings.filterwarnings('ignore'); from benchmarks import bench; "
+            f"print(json.dumps(bench.{measure.__name__}(bench.data.load('reviews')['train'], **{options!r})))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=common.ROOT)
     if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+        sys.exit(f"{measure.__name__} failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
@@ -456,30 +450,28 @@ def peak_mib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def measure_alone(arguments):
-    rows = data.load("reviews")["train"]
-    if arguments.alone == "memory":
-        rows = rows.shuffle(seed=0).select(range(min(512, len(rows))))
-        # twice the same texts: the longest batch comes when the optimizer's moments are there as well
-        rows = concatenate_datasets([rows, rows])
-        side = fit if arguments.side == "fit" else lambda rows, precision: trainer(rows, precision, best=True)
-        side(rows, arguments.precision)
-        return {"peak_mib": round(peak_mib())}
-    if arguments.alone == "growth":
-        count = len(rows) // 8 * arguments.times
-        fit(rows.select(range(64)), "fp32")
-        seconds, _losses = fit(rows.select(range(count)), "fp32")
-        return {"texts": count, "seconds": round(seconds, 2), "ms_per_text": round(1000 * seconds / count, 2),
-                "peak_mib": round(peak_mib())}
-    if arguments.alone == "tokens":
-        few = rows.select(range(64)).map(lambda one: {"text": "good " * (arguments.tokens - 2)})
-        global LENGTH
-        LENGTH = 256
-        fit(few.select(range(BATCH)), "fp32")
-        seconds, _losses = fit(few, "fp32")
-        return {"seconds": round(seconds, 2), "ms_per_text": round(1000 * seconds / len(few), 2),
-                "us_per_token": round(1e6 * seconds / len(few) / arguments.tokens, 1), "peak_mib": round(peak_mib())}
-    return million(rows)
+def memory_of(rows, side, precision):
+    rows = rows.shuffle(seed=0).select(range(min(512, len(rows))))
+    # twice the same texts: the longest batch comes when the optimizer's moments are there as well
+    rows = concatenate_datasets([rows, rows])
+    fit(rows, precision) if side == "fit" else trainer(rows, precision, best=True)
+    return {"peak_mib": round(peak_mib())}
+
+
+def cost_of_texts(rows, times):
+    count = len(rows) // 8 * times
+    fit(rows.select(range(64)), "fp32")
+    seconds, _losses = fit(rows.select(range(count)), "fp32")
+    return {"texts": count, "seconds": round(seconds, 2), "ms_per_text": round(1000 * seconds / count, 2),
+            "peak_mib": round(peak_mib())}
+
+
+def cost_of_tokens(rows, tokens):
+    few = rows.select(range(64)).map(lambda one: {"text": "good " * (tokens - 2)})
+    fit(few.select(range(BATCH)), "fp32", length=256)
+    seconds, _losses = fit(few, "fp32", length=256)
+    return {"seconds": round(seconds, 2), "ms_per_text": round(1000 * seconds / len(few), 2),
+            "us_per_token": round(1e6 * seconds / len(few) / tokens, 1), "peak_mib": round(peak_mib())}
 
 
 class EnoughError(Exception):
@@ -488,10 +480,7 @@ class EnoughError(Exception):
 
 def million(rows):
     """Read a CSV of a million rows, tokenise it and make the first update."""
-    import csv
-    import itertools
-
-    with tempfile.TemporaryDirectory(dir=common.ROOT / "_build") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "million.csv"
         names = rows.features["label"].names
         pairs = list(zip(rows["text"], (names[label] for label in rows["label"]), strict=True))
@@ -520,7 +509,7 @@ def million(rows):
 # ---- a GPU ---------------------------------------------------------------------------------------------------
 
 
-def gpu(rows, repeats):
+def gpu(splits, repeats, _of):
     """bert-base's shape with random weights, 128 tokens, on a GPU; elsewhere the row says "not measured"."""
     names = ("full, bert-base on a GPU", "trainer-best")
     if not torch.cuda.is_available():
@@ -530,8 +519,8 @@ def gpu(rows, repeats):
     with tempfile.TemporaryDirectory() as folder:
         BertModel(BertConfig()).save_pretrained(folder)
         models.load_tokenizer(resources.find_backbone()).save_pretrained(folder)
-        backbone, precision = resources.find_backbone(folder), best_precision()
-        base = rows.select([0] * 8192).map(lambda one: {"text": "good " * (LENGTH - 2)})
+        backbone, precision = resources.find_backbone(folder), common.best_precision()
+        base = splits["train"].select([0] * 8192).map(lambda one: {"text": "good " * (LENGTH - 2)})
         speed = {}
         for size in (32, 64, 128, 256):
             fit(base.select(range(2 * size)), precision, size, backbone)
@@ -556,43 +545,31 @@ def gpu(rows, repeats):
                               "samples_per_second_by_batch": speed}}
 
 
+PARTS = {"full": full, "frozen": frozen, "few-shot": few_shot, "inference": inference, "growth": growth, "gpu": gpu}
+
+
 def main():
     warnings.filterwarnings("ignore")  # the peers' notes to their developers
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", default="reviews", help="a CSV or hub name, read as in a lesson (default: reviews)")
     parser.add_argument("--label-column", default="label")
     parser.add_argument("--name", help="what to call other data in the table")
-    parser.add_argument("--only", nargs="*", choices=PARTS, default=PARTS)
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--alone", choices=("memory", "growth", "tokens", "million"), help=argparse.SUPPRESS)
-    parser.add_argument("--side", help=argparse.SUPPRESS)
-    parser.add_argument("--precision", help=argparse.SUPPRESS)
-    parser.add_argument("--times", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--tokens", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.alone:
-        print(json.dumps(measure_alone(arguments)))
-        return
     try:
         splits = data.load(arguments.data, label_column=arguments.label_column)
     except (data.DataError, resources.ResourceError) as error:
         sys.exit(str(error))
     of = "" if arguments.data == "reviews" else f", {arguments.name or Path(arguments.data).stem}"
-    whole = concatenate_datasets(list(splits.values()))  # for speed it does not matter which split a text is from
-    measures = {"full": lambda rows, repeats: full(whole.shuffle(seed=0).select(range(min(MOST, len(whole)))), repeats,
-                                                   of),
-                "frozen": frozen, "inference": inference, "growth": growth, "gpu": gpu,
-                "few-shot": lambda rows, repeats: few_shot(rows, repeats, splits["validation"])}
-    path = common.RESULTS / "bench.json"
-    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = common.read("bench.json")
     if found.get("machine") != common.machine():
         found = {}
     for part in arguments.only:
-        made, about = measures[part](splits["train"], arguments.repeats)
+        made, about = PARTS[part](splits, arguments.repeats, of)
         rows = {(one["task"], one["peer"]): one for one in [*found.get("rows", []), *made]}
         found = {**found, **about, "rows": list(rows.values())}
-        common.write("bench.json", {name: value for name, value in found.items()
-                                    if name not in ("date", "machine", "versions")})
+        common.write("bench.json", found)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ import os
 import platform
 from pathlib import Path
 
-from sft_helpers import environment
+import torch
+
+from sft_helpers import environment, training
 from sft_helpers.storage import digest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,11 +46,28 @@ def machine():
     return f"{names[0]}, {len(names)} cores" if label.startswith("CPU") else label
 
 
+def best_precision():
+    """Return the number format that trains quickest here: 16 bits where the hardware has them, else fp32."""
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "bf16" if environment.device().type == "cpu" and training.cpu_has_bf16() else "fp32"
+
+
+def measured():
+    """Return when, where and with what something is measured now."""
+    return {"date": datetime.date.today().isoformat(), "machine": machine(), "versions": environment.versions()}
+
+
+def read(name):
+    """Return results/NAME, or an empty dict where it has not been made yet."""
+    path = RESULTS / name
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
 def write(name, content):
     """Write results/NAME with today's date, the machine and the versions in front."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    versions = environment.versions()
-    about = {"date": datetime.date.today().isoformat(), "machine": machine(), "versions": versions}
-    path = RESULTS / name
-    path.write_text(json.dumps({**about, **content}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    now = measured()
+    written = json.dumps({**now, **content, **now}, indent=1, ensure_ascii=False) + "\n"  # in front, and of today
+    (RESULTS / name).write_text(written, encoding="utf-8")
     print(f"written: benchmarks/results/{name}")

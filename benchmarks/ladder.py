@@ -10,7 +10,6 @@ reviews have. Finished runs are kept in _build/runs, so that an interrupted stud
 
 import argparse
 import csv
-import json
 
 import numpy as np
 import torch
@@ -183,7 +182,7 @@ def climb(name, splits, backbone, seeds):
                      "chosen": {knob: chosen} if knob else {}})
         print(f"{name:8} {rung:20} {scored.everything!s:22} ordinary {scored.ordinary!s:22} pairs {scored.both_right!s}"
               f"  {rows[-1]['chosen']} seeds {[round(100 * score, 1) for score in each]}", flush=True)
-    return {"data_sha256": identity[0], "backbone_sha256": identity[1],
+    return {**common.measured(), "data_sha256": identity[0], "backbone_sha256": identity[1],
             "sizes": {split: len(rows) for split, rows in splits.items()}, "rungs": rows}
 
 
@@ -193,9 +192,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     backbone = resources.find_backbone()
-    path = common.RESULTS / "ladder.json"
-    # what is not asked for stays as it is
-    found = json.loads(path.read_text(encoding="utf-8"))["data"] if path.is_file() else {}
+    found = common.read("ladder.json").get("data", {})  # what is not asked for stays, with its own date and machine
     for name in arguments.data:
         splits = {"reviews": lambda: data.load("reviews"), "film": film}[name]()
         if splits:

@@ -12,7 +12,6 @@ Casanueva et al.: Efficient Intent Detection with Dual Sentence Encoders, NLP4Co
 """
 
 import argparse
-import json
 import sys
 
 import numpy as np
@@ -35,7 +34,7 @@ SETTINGS = {
 FULL_DATA = {  # on all texts a run takes long: one setting each, from the number of updates that few texts needed
     "top-k": {"epochs": 6, "lr": 4e-4, "head_lr": 4e-3}, "full": {"epochs": 10, "lr": 2e-4, "head_lr": 2e-3},
     "head first, then full": {"C": 0.1, "epochs": 4, "lr": 1e-4, "head_lr": 1e-4}}
-PRECISION = "auto" if torch.cuda.is_available() or not training.cpu_has_bf16() else "bf16"
+PRECISION = common.best_precision()
 PUBLISHED = {  # Casanueva et al. 2020, Table 3, as remembered: unchecked
     "BERT-FIXED": {10: 0.6755, 30: 0.8007, "full": 0.8719}, "BERT-TUNED": {10: 0.8342, 30: 0.9003, "full": 0.9366}}
 
@@ -98,7 +97,7 @@ def measure(backbone, splits, shots, mode, seeds):
     scores = [run(few(splits["train"], shots, seed), chosen, seed, splits["test"]) for seed in range(seeds)]
     row = {"data": "banking77", "shots": shots, "mode": mode, "accuracy": float(np.mean(scores)),
            "spread": float(np.std(scores, ddof=1)) if seeds > 1 else None, "seeds": seeds, "setting": chosen,
-           "each_seed": scores, "precision": PRECISION}
+           "each_seed": scores, "precision": PRECISION, **common.measured()}
     print(f"{shots!s:>5}-shot  {mode:22} {100 * row['accuracy']:.2f} % ± {100 * (row['spread'] or 0):.2f}   {chosen}",
           flush=True)
     return row
@@ -106,9 +105,8 @@ def measure(backbone, splits, shots, mode, seeds):
 
 def keep(row):
     """Put a row among those of results/real_data.json, in the place of an older one."""
-    path = common.RESULTS / "real_data.json"
-    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else []
-    rows = [old for old in rows if (old["shots"], old["mode"]) != (row["shots"], row["mode"])] + [row]
+    rows = [old for old in common.read("real_data.json").get("rows", [])
+            if (old["shots"], old["mode"]) != (row["shots"], row["mode"])] + [row]
     order = [10, 30, "full"], list(SETTINGS)
     rows.sort(key=lambda one: (order[0].index(one["shots"]), order[1].index(one["mode"])))
     common.write("real_data.json", {"published": {name: {str(key): value for key, value in published.items()}

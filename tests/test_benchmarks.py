@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,7 +48,21 @@ def test_readme_quotes_the_bench():
     assert read("bench.json")["machine"] in readme
 
 
-def test_real_data_rows_have_all_that_was_asked_for():
+def test_readme_says_what_the_bench_found_beside_its_rows():
+    bench, readme = read("bench.json"), (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"in {bench['full']['precision']} reaches {100 * bench['full']['share']:.0f} % of the rate" in readme
+    assert f"with {bench['growth']['million_rows']['mib_above_model']} MiB above the model" in readme
+
+
+def test_each_row_of_real_data_is_the_mean_and_spread_of_its_seeds():
+    """What is measured there is checked, not that everything has been."""
     for row in read("real_data.json")["rows"]:
         assert row["data"] == "banking77" and row["shots"] in (10, 30, "full") and 0 < row["accuracy"] < 1
-        assert row["seeds"] == len(row["each_seed"])
+        assert row["seeds"] == len(row["each_seed"]) >= 3
+        assert row["accuracy"] == pytest.approx(np.mean(row["each_seed"]))
+        assert row["spread"] == pytest.approx(np.std(row["each_seed"], ddof=1))
+
+
+def test_each_data_set_of_the_ladder_says_when_it_was_measured():
+    for part in read("ladder.json")["data"].values():
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", part["date"]) and part["machine"] and part["versions"]
