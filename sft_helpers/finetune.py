@@ -136,7 +136,6 @@ def _run(options):
     history = training.fit(model, splits["train"], splits["validation"], config, output / "checkpoints",
                            options.checkpoint_steps, output / "features")
     if state.is_main_process:
-        model.to(environment.device())  # a run that was cut up among GPUs leaves it on the CPU
         judged = "test" if "test" in splits else "validation"
         probabilities = model.probabilities(list(splits[judged]["text"])).numpy()
         model.save_pretrained(output / "model")

@@ -174,19 +174,17 @@ def batches(lengths, batch_size, seed, epoch, bucketing=True):
 
 
 class _Texts:
-    """Labelled texts as token ids, handed out in padded batches."""
+    """Labelled texts as token ids, kept in a file and handed out in padded batches."""
 
-    def __init__(self, rows, model):
+    def __init__(self, rows, model, path):
         tokenizer, longest = model.tokenizer, model.max_length  # `map` takes a checksum of what the function refers to
 
         def tokenize(part):
             ids = tokenizer(part["text"], truncation=True, max_length=longest)["input_ids"]
             return {"input_ids": ids, "length": [len(one) for one in ids]}
 
-        # on disk and mapped into memory: a million texts need no more of it than a thousand
-        self.folder = tempfile.TemporaryDirectory(prefix="tokens-", ignore_cleanup_errors=True)
         self.tokens = rows.map(tokenize, batched=True, remove_columns=rows.column_names,
-                               cache_file_name=str(Path(self.folder.name) / "tokens.arrow")).with_format("numpy")
+                               cache_file_name=str(path)).with_format("numpy")
         self.lengths = np.asarray(self.tokens["length"][:])
         self.labels = torch.tensor(list(rows["label"]))
         self.padding = tokenizer.pad_token_id
@@ -271,25 +269,26 @@ class _Run:
         if self.sharded and not self.accelerator.is_fsdp2:
             raise TrainingError("Sharded training needs FSDP's second version: accelerate launch --fsdp_version 2 …")
         model.to("cpu" if self.sharded and not frozen else self.accelerator.device)
+        # what is written here and mapped into memory takes none of it: tokens, the best weights
+        self.folder = tempfile.TemporaryDirectory(prefix="training-", ignore_cleanup_errors=True)
         if frozen:
-            def prepared(rows):
+            def prepared(rows, _name):
                 return _Features(rows, features.compute(model, rows["text"], feature_folder))
         else:
-            def prepared(rows):
-                return _Texts(rows, model)
-        self.train, self.validation = prepared(train), prepared(validation) if validation else None
+            def prepared(rows, name):
+                return _Texts(rows, model, Path(self.folder.name) / f"{name}.arrow")
+        self.train = prepared(train, "train")
+        self.validation = prepared(validation, "validation") if validation else None
         trained = model.head if frozen else model
-        self.weights = self.kept = _trained_weights(trained)
+        self.kept = _trained_weights(trained)
         if self.sharded:  # a copy is cut up among the processes; the model itself stays whole, and gets the result
             trained = copy.deepcopy(trained)
-            self.weights = _trained_weights(trained)
-        optimizer = torch.optim.AdamW(self._groups(frozen), fused=device.type in FUSED)
+        optimizer = torch.optim.AdamW(self._groups(_trained_weights(trained), frozen), fused=device.type in FUSED)
         self.model, self.optimizer = self.accelerator.prepare(trained, optimizer)
-        self.weights = _trained_weights(trained)
+        self.weights = _trained_weights(trained)  # only now: cutting up puts others in their place
 
         self.epoch, self.step, self.in_epoch = 0, 0, 0  # epochs done, updates done, updates done in this epoch
         self.loss_sum, self.best_score, self.without_gain = 0.0, -math.inf, 0
-        self.folder = tempfile.TemporaryDirectory(prefix="best-", ignore_cleanup_errors=True)
         self._keep_best(self._copy())
         self.steps_per_epoch = -(-len(self.train.labels) // config.batch_size)
         self.checkpoints = checkpoints and Checkpoints(checkpoints)
@@ -305,16 +304,16 @@ class _Run:
                              "pooling": model.pooling, "max_length": model.max_length}
             self._restore()
 
-    def _groups(self, frozen):
+    def _groups(self, weights, frozen):
         """Return the optimizer's groups: head or not, decayed or not."""
         config, groups = self.config, {}
-        for name, weight in self.weights.items():
+        for name, weight in weights.items():
             head = frozen or name.startswith("head.")
             lr = config.head_lr if head and config.head_lr is not None else config.lr
             decay = config.weight_decay if weight.ndim > 1 else 0.0  # not on biases and norms
             groups.setdefault((lr, decay), []).append(weight)
-        return [{"params": weights, "lr": lr, "highest_lr": lr, "weight_decay": decay}
-                for (lr, decay), weights in groups.items()]
+        return [{"params": members, "lr": lr, "highest_lr": lr, "weight_decay": decay}
+                for (lr, decay), members in groups.items()]
 
     def fit(self):
         config, processes = self.config, self.accelerator.num_processes
@@ -343,7 +342,7 @@ class _Run:
             self._put(self._best(), self.kept)
             self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
             as_before()
-            self.classifier.eval()
+            self.classifier.to(self.accelerator.device).eval()  # a run that was cut up left it on the CPU
             self.optimizer.zero_grad(set_to_none=True)
         self.history.seconds = time.perf_counter() - self.began
         return self.history

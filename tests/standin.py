@@ -93,16 +93,14 @@ class Accelerator(TorchDispatchMode):
     @staticmethod
     def _wrapped(schema, args, kwargs, result):
         """What was written to in place is handed back itself; all other tensors are new ones."""
-        def written(arguments, given):
-            return [given[key] for key, argument in arguments
-                    if argument.alias_info and argument.alias_info.is_write and (key in given if kwargs is given
-                                                                                 else key < len(given))]
-        returns = schema.returns
-        if returns and returns[0].alias_info and returns[0].alias_info.is_write:
-            places = [argument for argument in schema.arguments if not argument.kwarg_only]
-            names = [(argument.name, argument) for argument in schema.arguments if argument.kwarg_only]
-            found = written(enumerate(places), args) + written(names, kwargs)
-            return found[0] if len(returns) == 1 else tuple(found)
+        def written(one):
+            return one.alias_info is not None and one.alias_info.is_write
+
+        if schema.returns and written(schema.returns[0]):
+            names = [argument.name for argument in schema.arguments]
+            given = {**dict(zip(names, args, strict=False)), **kwargs}
+            found = [given[argument.name] for argument in schema.arguments if written(argument)]
+            return found[0] if len(schema.returns) == 1 else tuple(found)
         return pytree.tree_map_only(torch.Tensor, OnDevice, result)
 
 

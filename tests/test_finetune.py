@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -123,11 +122,7 @@ def test_interrupted_it_says_how_to_go_on_and_does(files, tmp_path):
 
 @pytest.mark.parametrize("mode", ["full", "frozen"])
 def test_two_processes_write_one_report(files, tmp_path, mode):
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
-               "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "-m",
-               "sft_helpers.finetune", *options(files, tmp_path / "out", "--mode", mode)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"})
+    done = tiny.launch(2, "-m", "sft_helpers.finetune", *options(files, tmp_path / "out", "--mode", mode))
     assert done.returncode == 0, done.stderr[-3000:]
     assert "2 processes" in done.stdout and done.stdout.count("test accuracy") == 1
     assert (tmp_path / "out" / "report.html").is_file()

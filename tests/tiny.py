@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -56,6 +57,15 @@ def weights(model):
 
 
 CONFIG = training.Config(epochs=3, batch_size=8, lr=1e-3, head_lr=1e-2)
+
+
+def launch(processes, *program):
+    """Start a program with so many processes as ``accelerate launch`` does (gloo, on the CPU); return how it ended."""
+    several = ["--multi_gpu"] if processes > 1 else []  # the launcher's name for several processes on one machine
+    command = [sys.executable, "-m", "accelerate.commands.launch", *several, "--num_processes", str(processes),
+               "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", *map(str, program)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300,
+                          env={**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"})
 
 
 def main(folder, result, dropout="0.1"):
