@@ -194,3 +194,14 @@ def test_tools_tidy_leaves_no_traces_of_a_run():
     course.tidy(notebook)
     assert dict(notebook.cells[0].metadata) == {"tags": ["claim"]}
     assert "widgets" not in notebook.metadata and notebook.metadata.course["lesson"] == "01"
+
+
+def test_the_lesson_that_fine_tunes_all_of_bert_asks_colab_for_a_gpu():
+    metadata = read(ROOT / "notebooks" / "08_full_fine_tuning.ipynb").metadata
+    assert metadata.accelerator == "GPU" and metadata.colab == {"gpuType": "T4", "provenance": []}
+
+
+@each_notebook
+def test_no_code_cell_is_longer_than_the_eye_takes_in(path):
+    for cell in code_cells(path):
+        assert len(cell.source.split("\n")) <= 25, cell.source[:80]

@@ -148,7 +148,7 @@ def outputs(arguments):
         began = time.perf_counter()
         notebook = nbformat.read(path, as_version=4)
         NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
-                       store_widget_state=False, extra_arguments=list(QUIET_KERNEL),
+                       store_widget_state=False, coalesce_streams=True, extra_arguments=list(QUIET_KERNEL),
                        resources={"metadata": {"path": str(path.parent)}}).execute()
         tidy(notebook)
         nbformat.validate(notebook)
@@ -158,22 +158,13 @@ def outputs(arguments):
 
 
 def tidy(notebook):
-    """Remove what an editor or a run leaves behind: timings, widget state, the machine's Python version, and where
-    a kernel happened to cut its printed lines."""
+    """Remove what an editor or a run leaves behind: timings, widget state, the machine's Python version."""
     kept = {key: notebook.metadata[key] for key in ("course", "accelerator", "colab") if key in notebook.metadata}
     notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
                          "language_info": {"name": "python"}, **kept}
     for cell in notebook.cells:
         for name in ("execution", "collapsed", "papermill", "jupyter", "trusted", "lines_to_next_cell"):
             cell.metadata.pop(name, None)
-        joined = []
-        for output in cell.get("outputs", []):
-            if joined and output.output_type == joined[-1].output_type == "stream" and output.name == joined[-1].name:
-                joined[-1].text += output.text
-            else:
-                joined.append(output)
-        if cell.cell_type == "code":
-            cell.outputs = joined
 
 
 def badges(arguments):
