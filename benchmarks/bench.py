@@ -324,7 +324,7 @@ def few_shot(splits, _repeats, _of):
         scores["probe"].append(float(np.mean(model.probabilities(texts).argmax(dim=1).numpy() == truth)))
         if SetFitModel is None:
             continue
-        peer = SetFitModel(model_body=sentence_transformer(), model_head=_logistic())
+        peer = SetFitModel(model_body=common.sentence_transformer(LENGTH), model_head=_logistic())
         with Timed() as timed, tempfile.TemporaryDirectory() as folder:
             # the settings of SetFit's own quick start
             made = Trainer(model=peer, args=TrainingArguments(batch_size=32, num_epochs=1, report_to="none",
@@ -354,16 +354,6 @@ def _logistic():
     return LogisticRegression()
 
 
-def sentence_transformer():
-    from sentence_transformers import SentenceTransformer
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the modules have moved in newer versions
-        from sentence_transformers.models import Pooling, Transformer
-    body = Transformer(str(resources.find_backbone().folder), max_seq_length=LENGTH)
-    return SentenceTransformer(modules=[body, Pooling(384, pooling_mode="mean")], device=environment.device().type)
-
-
 # ---- inference -----------------------------------------------------------------------------------------------
 
 
@@ -381,7 +371,7 @@ def inference(splits, repeats, _of):
     sides = {"fit": model.predict, "pipeline": lambda part: pipe(part, batch_size=64, truncation=True,
                                                                  max_length=LENGTH)}
     try:
-        encoder = sentence_transformer()
+        encoder = common.sentence_transformer(LENGTH)
         head = model.head
 
         def encoded(part):

@@ -4,11 +4,12 @@ import datetime
 import json
 import os
 import platform
+import warnings
 from pathlib import Path
 
 import torch
 
-from sft_helpers import environment, training
+from sft_helpers import environment, resources, training
 from sft_helpers.storage import digest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,6 +52,17 @@ def best_precision():
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return "bf16" if environment.device().type == "cpu" and training.cpu_has_bf16() else "fp32"
+
+
+def sentence_transformer(max_length):
+    """Return the embedded backbone as sentence-transformers has it, with mean pooling."""
+    from sentence_transformers import SentenceTransformer
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the modules have moved in newer versions
+        from sentence_transformers.models import Pooling, Transformer
+    body = Transformer(str(resources.find_backbone().folder), max_seq_length=max_length)
+    return SentenceTransformer(modules=[body, Pooling(384, pooling_mode="mean")], device=environment.device().type)
 
 
 def measured():

@@ -7,7 +7,8 @@ The floors, from the ground up; a module imports only from floors below its own:
     data                             CSV, shipped and hub data as DatasetDict
     text, embeddings, models         what lessons 03, 04 and 08 teach
     evaluation, claims, features     numbers with intervals, sentences that are checked, frozen features kept
-    training, ladder                 the training loop of lessons 08 and 09; what each rung scored
+    messages                         customer messages and shops
+    training, ladder, assistant      the loop of lessons 08 and 09; what each rung scored; lesson 13's assistant
     widgets, exercises, finetune     controls, "your turn"; the loop from the command line
     lesson                           the first cell of every notebook
 """

@@ -85,10 +85,10 @@ def load(name="reviews", text_column="text", label_column="label", split_column=
     if _is_path(name):
         path = Path(name).expanduser()
         rows = read_csv(path, text_column, label_column, split_column)
-        _check_labels_agree(rows, path)
+        check_labels_agree(rows, path)
         if rows[0].split is None:
-            _split(rows, path, seed, SHARES)
-        _check_splits(rows, path)
+            split_rows(rows, path, seed, SHARES)
+        check_splits(rows, path)
         return _dataset_dict(rows)
     if resources.HUB_NAME.fullmatch(name):
         return _from_hub(name, text_column, label_column, seed)
@@ -124,16 +124,17 @@ def load_files(train, validation=None, test=None, text_column="text", label_colu
             row.split, row.place = split, f"{Path(path).name} {row.place}"
             rows.append(row)
     where = "the files given"
-    _check_labels_agree(rows, where)
+    check_labels_agree(rows, where)
     if not validation:
         own = [row for row in rows if row.split == "train"]
-        _split(own, where, seed, {"validation": 0.1})
-    _check_splits(rows, where, {row.split for row in rows})
+        split_rows(own, where, seed, {"validation": 0.1})
+    check_splits(rows, where, {row.split for row in rows})
     splits = _dataset_dict(rows)
     return DatasetDict({split: part for split, part in splits.items() if len(part)})
 
 
-def read_csv(path, text_column="text", label_column="label", split_column=None, label_names=None):
+def read_csv(path, text_column="text", label_column="label", split_column=None, label_names=None, splits=SPLITS,
+             least_labels=2):
     """Read and check a CSV file of labelled texts.
 
     Parameters
@@ -144,6 +145,10 @@ def read_csv(path, text_column="text", label_column="label", split_column=None, 
         By default ``split``, where the file has such a column.
     label_names : sequence of str, optional
         The labels that may occur; any other is an error.
+    splits : sequence of str
+        The splits that may occur.
+    least_labels : int
+        How many different labels there have to be.
 
     Returns
     -------
@@ -172,7 +177,7 @@ def read_csv(path, text_column="text", label_column="label", split_column=None, 
                 hint = ("a text with a comma in it needs quotes around it" if len(cells) > len(header) else
                         "a column is missing")
                 raise DataError(f"{path}, row {line}: {len(cells)} columns where the header has {len(header)}; {hint}.")
-            rows.append(_row(cells, header, columns, path, line, label_names))
+            rows.append(_row(cells, header, columns, path, line, label_names, splits))
     except csv.Error as error:
         hint = "a field is too long" if "field larger" in str(error) else "look for a quote that is not closed"
         raise DataError(f"{path}, row {start}: not a well-formed CSV row ({error}); {hint}.") from error
@@ -181,7 +186,7 @@ def read_csv(path, text_column="text", label_column="label", split_column=None, 
     if not rows:
         raise DataError(f"{path}: there is a header and no row below it.")
     labels = sorted({row.label for row in rows})
-    if len(labels) < 2:
+    if len(labels) < least_labels:
         raise DataError(f"{path}: every row has the label {_short(labels[0])}; a classifier needs at least two.")
     return rows
 
@@ -307,7 +312,7 @@ def _columns(header, path, text_column, label_column, split_column):
     return places
 
 
-def _row(cells, header, columns, path, line, label_names):
+def _row(cells, header, columns, path, line, label_names, splits):
     text, label = cells[columns["text"]].strip(), cells[columns["label"]].strip()
     if not text:
         raise DataError(f"{path}, row {line}: the text is empty; remove the row or write its text.")
@@ -318,15 +323,16 @@ def _row(cells, header, columns, path, line, label_names):
     split = None
     if columns["split"] is not None:
         split = cells[columns["split"]].strip().lower()
-        if split not in SPLITS:
+        if split not in splits:
             raise DataError(f"{path}, row {line}: unknown split {_short(cells[columns['split']])}; possible are "
-                            f"{', '.join(SPLITS)}.")
+                            f"{', '.join(splits)}.")
     used = set(columns.values())
     other = {name: cell for i, (name, cell) in enumerate(zip(header, cells, strict=True)) if i not in used} or None
     return Row(text, label, f"row {line}", split, other)
 
 
-def _check_labels_agree(rows, path):
+def check_labels_agree(rows, path):
+    """Raise DataError if one text stands under two labels."""
     first = {}
     for row in rows:
         seen = first.setdefault(row.key, row)
@@ -335,7 +341,7 @@ def _check_labels_agree(rows, path):
                             f"{_short(row.label)}; decide which is right.")
 
 
-def _split(rows, path, seed, shares):
+def split_rows(rows, path, seed, shares=SHARES):
     """Give each row a split: equal texts together, each label in the same shares."""
     groups = defaultdict(list)
     for row in rows:
@@ -355,18 +361,25 @@ def _split(rows, path, seed, shares):
                 row.split = cuts[place] if place < len(cuts) else "train"
 
 
-def _check_splits(rows, path, splits=SPLITS):
-    for split in splits:
-        if not any(row.split == split for row in rows):
-            raise DataError(f"{path}: no row has the split '{split}'; give each row one of {', '.join(SPLITS)}, or "
-                            "leave the column out and a split is made.")
+def check_splits(rows, path, splits=SPLITS):
+    """Raise DataError if a split is empty, a text stands in two, or training lacks a label or has only one."""
+    check_texts_apart(rows, path, splits)
     trained = {row.label for row in rows if row.split == "train"}
     if len(trained) < 2:
         raise DataError(f"{path}: every training row has the label {_short(min(trained))}; a classifier needs two.")
-    first = {}
     for row in rows:
         if row.label not in trained:
             raise DataError(f"{path}, {row.place}: unknown label {_short(row.label)}: no training row has it.")
+
+
+def check_texts_apart(rows, path, splits=SPLITS):
+    """Raise DataError if a split is empty or a text stands in two."""
+    for split in splits:
+        if not any(row.split == split for row in rows):
+            raise DataError(f"{path}: no row has the split '{split}'; give each row one of {', '.join(splits)}, or "
+                            "leave the column out and a split is made.")
+    first = {}
+    for row in rows:
         seen = first.setdefault(row.key, row)
         if seen.split != row.split:
             raise DataError(f"{path}, {seen.place} and {row.place}: the same text stands in '{seen.split}' and "
@@ -418,7 +431,7 @@ def _from_hub(name, text_column, label_column, seed):
             raise DataError(f"The data set '{name}' has neither a labelled test nor a validation split.")
         parts["test"] = parts.pop("validation")
     if "validation" not in parts:
-        _split(parts["train"], f"The data set '{name}'", seed, {"validation": 0.1})
+        split_rows(parts["train"], f"The data set '{name}'", seed, {"validation": 0.1})
         parts["validation"] = []  # its rows stand among those of train, with their split written on them
     for row in parts["test"]:
         row.split = "test"

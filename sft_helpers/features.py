@@ -72,19 +72,40 @@ def probe(model, texts, labels, C=0.1, folder=None):
     for full fine-tuning: Kumar et al.: Fine-Tuning can Distort Pretrained Features and Underperform
     Out-of-Distribution, ICLR 2022.
     """
-    x = compute(model, texts, folder).double().numpy()
+    weight, bias = fit_head(compute(model, texts, folder), labels, len(model.head.bias), C)
+    model.head.load_state_dict({"weight": weight, "bias": bias})
+
+
+def fit_head(vectors, labels, count, C=0.1, weights=None):
+    """Fit a logistic regression to vectors, as the weight and bias of a linear layer (see ``probe``).
+
+    Parameters
+    ----------
+    vectors : Tensor, shape (n, d)
+    labels : array-like of int, shape (n,)
+    count : int
+        How many labels there are. One that no text has is never predicted.
+    C : float
+    weights : array-like of float, shape (n,), optional
+        How much each text counts; without, each once.
+
+    Returns
+    -------
+    Tensor, shape (count, d)
+    Tensor, shape (count,)
+    """
+    x = vectors.double().numpy()
     mean, spread = x.mean(axis=0), x.std(axis=0)
     scale = np.maximum(spread, 1e-3 * np.median(spread))
-    fitted = LogisticRegression(C=C, max_iter=10_000).fit((x - mean) / scale, np.asarray(labels))
+    fitted = LogisticRegression(C=C, max_iter=10_000).fit((x - mean) / scale, np.asarray(labels), weights)
     weight = fitted.coef_ / scale
     bias = fitted.intercept_ - weight @ mean
     if len(weight) == 1:  # two labels: one score, shared between them
         weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    head = {"weight": torch.zeros(model.head.weight.shape),
-            "bias": torch.full(model.head.bias.shape, -1e4)}  # a label that no text has is never predicted
-    head["weight"][fitted.classes_] = torch.tensor(weight).float()
-    head["bias"][fitted.classes_] = torch.tensor(bias).float()
-    model.head.load_state_dict(head)
+    all_weights, all_biases = torch.zeros(count, x.shape[1]), torch.full((count,), -1e4)
+    all_weights[fitted.classes_] = torch.tensor(weight).float()
+    all_biases[fitted.classes_] = torch.tensor(bias).float()
+    return all_weights, all_biases
 
 
 def _tokenizer(tokenizer):

@@ -36,11 +36,42 @@ def weights_digest(module, only_frozen=False):
 
 
 def write(tensors, about, path, named_by_sum=False):
-    """Write a safetensors file so that it is there whole or not at all."""
+    """Write a safetensors file so that it is there whole or not at all.
+
+    Parameters
+    ----------
+    tensors : dict from str to Tensor
+    about : dict from str to str, or None
+        Kept in the file's header.
+    path : Path
+    named_by_sum : bool
+        Add the beginning of the file's SHA-256 to its name.
+
+    Returns
+    -------
+    Path
+        The file's name in the end.
+
+    Raises
+    ------
+    StorageError
+    """
+    def put(part):
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, metadata=about)
+
+    return _whole(put, Path(path), named_by_sum)
+
+
+def write_text(content, path):
+    """Write a text file (UTF-8) so that it is there whole or not at all; raises StorageError as ``write``."""
+    return _whole(lambda part: part.write_text(content, encoding="utf-8", newline=""), Path(path))
+
+
+def _whole(put, path, named_by_sum=False):
     part = path.with_suffix(f".{os.getpid()}.part")  # several processes may write the same features at once
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, metadata=about)
+        put(part)
         with open(part, "rb+") as file:
             if named_by_sum:
                 path = path.with_stem(f"{path.stem}-{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}")
@@ -55,6 +86,7 @@ def write(tensors, about, path, named_by_sum=False):
             part.unlink(missing_ok=True)
         raise StorageError(f"{path.name} could not be written into {path.parent} ({error}); what was there before is "
                             "whole. Make room there, or name another folder, and run the same call again.") from error
+    return path
 
 
 class Checkpoints:

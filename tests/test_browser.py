@@ -1,0 +1,96 @@
+"""Lesson 13 in a real browser: run it in JupyterLab, send a message, correct it, see the new answer, keyboard alone."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LESSON = "13_personal_assistant.ipynb"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+RUN_SECONDS = 900  # only to notice a hang
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt install chromium)")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address of a JupyterLab of its own that shows a copy of the notebooks."""
+    home = tmp_path_factory.mktemp("lab")
+    shutil.copytree(ROOT / "notebooks", home / "course" / "notebooks")
+    (home / "course" / "data").symlink_to(ROOT / "data")
+    (home / "course" / "benchmarks").symlink_to(ROOT / "benchmarks")
+    settings = home / "settings" / "@jupyterlab" / "notebook-extension"
+    settings.mkdir(parents=True)
+    # cells out of sight are drawn as well, so that they can be found
+    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}', encoding="utf-8")
+    place = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_DATA_DIR": "data",
+             "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
+    (home / "runtime").mkdir(mode=0o700)
+    with open(home / "log", "wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0",
+             f"--ServerApp.root_dir={home / 'course'}", "--LabApp.news_url="], stdout=log, stderr=log,
+            env={**os.environ, **{name: str(home / folder) for name, folder in place.items()}, "TQDM_DISABLE": "1"})
+    try:
+        for _attempt in range(300):
+            found = list((home / "runtime").glob("jpserver-*.json"))
+            if found and found[0].read_text(encoding="utf-8").strip():
+                about = json.loads(found[0].read_text(encoding="utf-8"))
+                break
+            assert server.poll() is None, (home / "log").read_text(encoding="utf-8")
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{about['port']}/lab/tree/notebooks/{LESSON}?token={about['token']}"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def test_the_chat_learns_a_correction(lab):
+    from playwright.sync_api import expect, sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1300, "height": 1000})
+        page.goto(lab)
+        page.get_by_role("menuitem", name="Run", exact=True).click(timeout=60_000)
+        page.get_by_text("Run All Cells", exact=True).click()
+        message = page.get_by_placeholder("Type a message to the shop")
+        expect(message).to_be_visible(timeout=1000 * RUN_SECONDS)
+        chat = page.locator(".jp-OutputArea-output", has=message)
+        chat.scroll_into_view_if_needed()
+
+        message.focus()
+        page.keyboard.type("<b>Is the shop cat called Tom?</b>")
+        page.keyboard.press("Enter")
+        expect(chat.get_by_text("customer")).to_have_count(1)
+        expect(chat).to_contain_text("<b>Is the shop cat called Tom?</b>")  # shown as typed, not made bold
+        first = chat.locator("i").first.inner_text().split(",")[0]
+
+        wrong = chat.get_by_role("button", name="That was wrong")
+        wrong.focus()
+        page.keyboard.press("Enter")
+        choice = chat.get_by_role("combobox")
+        expect(choice).to_be_visible()
+        choice.focus()
+        right = "thanks" if first != "thanks" else "stock"
+        choice.select_option(right)
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(chat).to_contain_text("1 correction in force", timeout=20_000)
+        expect(chat.get_by_text("customer")).to_have_count(2)
+        expect(chat.locator("i").nth(1)).to_contain_text(right)
+
+        chat.get_by_role("button", name="Undo").focus()
+        page.keyboard.press("Enter")
+        expect(chat).to_contain_text("0 corrections in force", timeout=20_000)
+        expect(chat.locator("i").nth(2)).to_contain_text(first)
+        picture = os.environ.get("SFT_SCREENSHOT")
+        if picture:
+            page.screenshot(path=picture)
+        browser.close()

@@ -1,0 +1,127 @@
+"""The controls without a browser: what pressing and typing does, and that nothing a user types becomes HTML."""
+
+import re
+
+import pytest
+
+from sft_helpers import messages, resources, widgets
+from sft_helpers.assistant import Assistant
+from tests.test_assistant import INTENTS, MOODS, TEXTS
+
+MINE = "Is she off the stand?"
+
+
+@pytest.fixture
+def chat(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assistant = Assistant(resources.find_backbone(), TEXTS, INTENTS, MOODS, messages.load_shop("bicycle_workshop"), 0.6)
+    return assistant, widgets.chat(assistant)
+
+
+def send(parts, text):
+    parts["message"].value = text
+    parts["send"].click()
+
+
+def correct(parts, intent):
+    parts["wrong"].click()
+    parts["intent"].value = intent
+    parts["learn"].click()
+
+
+def test_a_message_is_answered_and_a_correction_changes_the_answer(chat):
+    assistant, parts = chat
+    assert parts["choice"].layout.display == "none"
+    send(parts, MINE)
+    assert parts["message"].value == ""
+    before = assistant.reply(MINE)
+    assert before.intent in parts["log"].value and parts["log"].value.count("<b>customer</b>") == 1
+    parts["wrong"].click()
+    assert parts["choice"].layout.display == "flex" and parts["intent"].value == before.intent
+    other = next(intent for intent in assistant.intents if intent != before.intent)
+    parts["intent"].value = other
+    parts["learn"].click()
+    assert assistant.reply(MINE).intent == other
+    assert "after the correction" in parts["log"].value and "1 correction in force" in parts["status"].value
+    parts["undo"].click()
+    assert assistant.reply(MINE).intents == before.intents
+    assert "correction taken back" in parts["log"].value and "0 corrections in force" in parts["status"].value
+    parts["undo"].click()
+    assert "no correction to take back" in parts["status"].value
+
+
+def test_corrections_go_out_and_come_in(chat):
+    assistant, parts = chat
+    send(parts, MINE)
+    correct(parts, "order_status")
+    correct(parts, "order_status")
+    assert "Known already" in parts["status"].value
+    parts["export"].click()
+    parts["undo"].click()
+    assert not assistant.corrections
+    parts["import"].click()
+    assert assistant.corrections == [(MINE, "order_status")]
+    assert "1 new from corrections.csv" in parts["status"].value
+
+
+@pytest.mark.parametrize(("path", "says"), [("none.csv", "there is no such file"), ("", "is a folder")])
+def test_a_wrong_file_is_said_in_the_chat(chat, path, says):
+    _assistant, parts = chat
+    parts["path"].value = path
+    parts["import"].click()
+    assert says in parts["status"].value
+
+
+def test_a_file_that_cannot_be_written_is_said_in_the_chat(chat):
+    _assistant, parts = chat
+    parts["path"].value = "/proc/none/c.csv"
+    parts["export"].click()
+    assert "could not be written" in parts["status"].value
+
+
+def test_wrong_before_any_message_is_answered_with_a_sentence(chat):
+    _assistant, parts = chat
+    for button in ("wrong", "learn"):
+        parts[button].click()
+        assert parts["status"].value.count("<p") == 1
+    assert "Send a message first" in parts["status"].value or "cannot be corrected" in parts["status"].value
+
+
+@pytest.mark.parametrize("text", ["<img src=x onerror=alert(1)>", "</span><script>alert(1)</script>", "&lt;b&gt; \"'>",
+                                  "", "word " * 10_000, "😀", "\x00<b>"])
+def test_what_a_user_types_never_becomes_html(chat, text):
+    _assistant, parts = chat
+    send(parts, text)
+    parts["path"].value = "<b>.csv"
+    parts["import"].click()
+    for part in ("log", "status"):
+        tags = set(re.findall(r"<\s*/?([a-zA-Z!]+)", parts[part].value))
+        assert tags <= {"div", "p", "b", "i", "span", "table", "tr", "td"}
+        assert "<b>.csv" not in parts[part].value and "onerror=alert(1)>" not in parts[part].value
+    assert len(parts["log"].value) < 20_000
+
+
+def test_a_long_message_says_how_much_is_not_shown(chat):
+    _assistant, parts = chat
+    send(parts, "word " * 100)
+    assert "(40 more words)" in parts["log"].value
+
+
+def test_the_static_conversation_shows_what_the_chat_shows(chat, capsys):
+    assistant, parts = chat
+    send(parts, MINE)
+    shown = []
+    original, widgets.display = widgets.display, lambda data, **_: shown.append(data)
+    try:
+        widgets.conversation(assistant, [MINE])
+    finally:
+        widgets.display = original
+    assert shown[0]["text/html"] == parts["log"].value
+    assert assistant.reply(MINE).text in shown[0]["text/plain"]
+
+
+def test_the_neurons_knobs_move_its_picture():
+    parts = widgets.neuron_knobs()
+    before = parts["picture"].value
+    parts["w"].value = -2.0
+    assert parts["picture"].value != before
