@@ -10,6 +10,8 @@ _build/runs, rows that are left out stay in results/assistant.json.
 
 import argparse
 import contextlib
+import copy
+import functools
 import io
 import logging
 import tempfile
@@ -17,15 +19,15 @@ import time
 
 import numpy as np
 import torch
-from datasets import ClassLabel, Dataset, Features, Value
+from datasets import ClassLabel, Dataset, Features, Value, concatenate_datasets
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
-from sft_helpers import features, messages, models, resources, training
-from sft_helpers.assistant import PENALTY, WEIGHT, Assistant
+from sft_helpers import assistant, features, messages, models, resources, training
+from sft_helpers.assistant import PENALTY, WEIGHT
 from sft_helpers.storage import digest
 
 from . import common
@@ -33,8 +35,8 @@ from . import common
 SIZES = (0, 1, 2, 4, 8, 16)  # corrections of each intent
 PEERS_AT = 8
 DRAWS, SETFIT_DRAWS = 5, 3
-GENERAL_SHOTS = 8  # general messages of each intent that SetFit is given beside the corrections
 LAYERS, EPOCHS = 2, 2  # of the way that moves the top of the backbone
+ALONE_RATE = 1e-3  # of the head that is trained on nothing but corrections: gentle, and best on those not drawn
 COPIES = 4  # how often a correction stands among the general messages there
 
 
@@ -43,17 +45,31 @@ class Study:
         self.backbone = resources.find_backbone()
         self.general, self.shops = messages.load(), {name: messages.load_shop_messages(name) for name in messages.SHOPS}
         self.intents = list(messages.INTENTS)
-        self.model = models.TextClassifier(self.backbone, dict(enumerate(self.intents)))
+        self.bert, self.tokenizer = models.load_backbone(self.backbone), models.load_tokenizer(self.backbone)
+        self.read = {}
         self.test = inside(self.general["test"])
         self.identity = digest([[list(part["text"]), list(part["intent"])]
                                 for parts in (self.general, *self.shops.values()) for part in parts.values()],
                                resources.sha256(self.backbone.folder / "model.safetensors"))
 
     def vectors(self, rows):
-        return features.compute(self.model, list(rows["text"]))
+        """The assistant's vectors of messages, each computed once."""
+        texts = list(rows["text"])
+        new = [text for text in dict.fromkeys(texts) if text not in self.read]
+        if new:
+            depths = assistant.depths(self.bert.config.num_hidden_layers)
+            self.read |= dict(zip(new, models.encode(new, self.bert, self.tokenizer, depths=depths), strict=True))
+        return torch.stack([self.read[text] for text in texts]) if texts else torch.zeros(0, 0)
 
     def targets(self, rows):
         return np.array([self.intents.index(intent) for intent in rows["intent"]])
+
+    @functools.cached_property
+    def assistant(self):
+        """The assistant without corrections."""
+        train = self.general["train"]
+        return assistant.Assistant(self.backbone, train["text"], train["intent"], train["sentiment"],
+                                   messages.load_shop(messages.SHOPS[0]))
 
     def scores(self, predict, shop):
         """Accuracy on the shop's test messages and on the general ones."""
@@ -72,11 +88,10 @@ class Study:
     def fit(self, corrections, C=PENALTY, weight=WEIGHT):
         """The assistant's way: the head on the general messages and the corrections."""
         train = self.general["train"]
-        vectors = torch.cat([self.vectors(train), self.vectors(corrections)]) if len(corrections) else \
-            self.vectors(train)
-        targets = np.concatenate([self.targets(train), self.targets(corrections)])
-        counts = np.repeat([1.0, weight], [len(train), len(corrections)])
-        return features.fit_head(vectors, targets, len(self.intents), C, counts)
+        rows = concatenate_datasets([train, corrections])
+        targets = self.targets(rows)
+        counts = assistant.row_weights(targets, len(corrections), weight)
+        return features.fit_head(self.vectors(rows), targets, len(self.intents), C, counts)
 
 
 def inside(rows):
@@ -95,10 +110,9 @@ def draw_corrections(intents, count, draw):
 
 
 def replayed(study, shop, corrections, _draw):
-    general, of_shop = study.general["train"], messages.load_shop(shop)
-    assistant = Assistant(study.backbone, general["text"], general["intent"], general["sentiment"], of_shop)
+    owned = copy.deepcopy(study.assistant)
     began = time.perf_counter()
-    assistant.learn(corrections["text"], corrections["intent"])
+    owned.learn(corrections["text"], corrections["intent"])
     seconds = time.perf_counter() - began
     return *study.of_head(*study.fit(corrections), shop), seconds
 
@@ -111,7 +125,7 @@ def alone(study, shop, corrections, _draw):
     began = time.perf_counter()
     if len(corrections):
         vectors, targets = study.vectors(corrections), torch.tensor(study.targets(corrections))
-        optimizer = torch.optim.Adam(head.parameters(), lr=0.01)
+        optimizer = torch.optim.Adam(head.parameters(), lr=ALONE_RATE)
         for _step in range(100):
             optimizer.zero_grad()
             nn.functional.cross_entropy(head(vectors), targets).backward()
@@ -123,11 +137,10 @@ def alone(study, shop, corrections, _draw):
 def top_layers(study, shop, corrections, draw):
     """Move the top of the backbone on the general messages and the corrections, from the general head."""
     torch.manual_seed(draw)
-    model = models.TextClassifier(study.backbone, dict(enumerate(study.intents)), trained_layers=LAYERS)
-    weight, bias = study.fit(corrections.select([]))
-    model.head.load_state_dict({"weight": weight, "bias": bias})
-    kinds = Features({"text": Value("string"), "label": ClassLabel(names=study.intents)})
     train = study.general["train"]
+    model = models.TextClassifier(study.backbone, dict(enumerate(study.intents)), trained_layers=LAYERS)
+    features.probe(model, list(train["text"]), study.targets(train), PENALTY)
+    kinds = Features({"text": Value("string"), "label": ClassLabel(names=study.intents)})
     rows = Dataset.from_dict({
         "text": list(train["text"]) + COPIES * list(corrections["text"]),
         "label": [*study.targets(train).tolist(), *(COPIES * study.targets(corrections).tolist())]}, features=kinds)
@@ -141,12 +154,14 @@ def top_layers(study, shop, corrections, draw):
 
 
 def setfit(study, shop, corrections, draw):
-    """SetFit in the settings of its quick start, on the corrections and a few general messages of each intent."""
+    """SetFit in the settings of its quick start: the corrections, and as many general messages of each other intent."""
     from setfit import SetFitModel, Trainer, TrainingArguments
 
     logging.getLogger("setfit").setLevel(logging.ERROR)
     general = study.general["train"]
-    few = general.select(draw_corrections(general["intent"], GENERAL_SHOTS, draw)[0])
+    few = general.select(draw_corrections(general["intent"], PEERS_AT, draw)[0])
+    corrected = set(corrections["intent"])
+    few = few.filter(lambda intent: intent not in corrected, input_columns="intent")
     rows = Dataset.from_dict({"text": [*few["text"], *corrections["text"]],
                               "label": [*study.targets(few).tolist(), *study.targets(corrections).tolist()]})
     peer = SetFitModel(model_body=common.sentence_transformer(models.MAX_LENGTH), model_head=LogisticRegression())
@@ -162,9 +177,8 @@ def centroid(study, shop, corrections, _draw):
     """The nearest mean vector, of general messages and corrections (each weighs as in the assistant)."""
     train = study.general["train"]
     began = time.perf_counter()
-    copies = round(WEIGHT)
-    vectors = torch.cat([study.vectors(train)] + copies * [study.vectors(corrections)])
-    targets = np.concatenate([study.targets(train)] + copies * [study.targets(corrections)])
+    rows = concatenate_datasets([train] + round(WEIGHT) * [corrections])
+    vectors, targets = study.vectors(rows), study.targets(rows)
     fitted = NearestCentroid().fit(nn.functional.normalize(vectors).numpy(), targets)
     seconds = time.perf_counter() - began
     return *study.scores(lambda rows: fitted.predict(nn.functional.normalize(study.vectors(rows)).numpy()),
@@ -173,13 +187,13 @@ def centroid(study, shop, corrections, _draw):
 
 def counted_words(study, shop, corrections, _draw):
     train = study.general["train"]
-    texts = [*train["text"], *corrections["text"]]
-    targets = np.concatenate([study.targets(train), study.targets(corrections)])
-    counts = np.repeat([1.0, WEIGHT], [len(train), len(corrections)])
+    rows = concatenate_datasets([train, corrections])
+    targets = study.targets(rows)
+    counts = assistant.row_weights(targets, len(corrections), WEIGHT)
     began = time.perf_counter()
     fitted = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
                            LogisticRegression(C=10, max_iter=1000))
-    fitted.fit(texts, targets, logisticregression__sample_weight=counts)
+    fitted.fit(list(rows["text"]), targets, logisticregression__sample_weight=counts)
     seconds = time.perf_counter() - began
     return *study.scores(lambda rows: fitted.predict(list(rows["text"])), shop), seconds
 
@@ -201,7 +215,8 @@ def measure(study, shop, way, count, draws):
     found = []
     for draw in range(draws if count else 1):
         corrections, _rest = study.drawn(shop, count, draw)
-        key = ["assistant", study.identity, shop, way, count, draw, PENALTY, WEIGHT, GENERAL_SHOTS, COPIES]
+        key = ["assistant", study.identity, shop, way, count, draw, PENALTY, WEIGHT, COPIES, ALONE_RATE,
+               assistant.depths(study.bert.config.num_hidden_layers)]
         found.append(common.once(key, lambda c=corrections, d=draw: how(study, shop, c, d)))
     in_shop, general, seconds = np.array(found).T
 

@@ -535,7 +535,30 @@ def gpu(splits, repeats, _of):
                               "samples_per_second_by_batch": speed}}
 
 
-PARTS = {"full": full, "frozen": frozen, "few-shot": few_shot, "inference": inference, "growth": growth, "gpu": gpu}
+# ---- the assistant -------------------------------------------------------------------------------------------------
+
+
+def reply(_splits, repeats, _of):
+    """Milliseconds from a message to the assistant's answer, once it is loaded; nothing to compare it with."""
+    from sft_helpers import assistant, messages
+
+    general = messages.load()
+    train = general["train"]
+    made = assistant.Assistant(resources.find_backbone(), train["text"], train["intent"], train["sentiment"],
+                               messages.load_shop(messages.SHOPS[0]))
+    taken = []
+    for text in (general["test"]["text"][:100]) * repeats:
+        with Timed() as timed:
+            made.reply(text)
+        taken.append(1000 * timed.seconds)
+    found = {"median_ms": round(statistics.median(taken), 1), "slowest_ms": round(max(taken), 1),
+             "replies": len(taken)}
+    print(f"a reply of the assistant: median {found['median_ms']} ms, slowest of {len(taken)} {found['slowest_ms']} ms")
+    return [], {"reply": found}
+
+
+PARTS = {"full": full, "frozen": frozen, "few-shot": few_shot, "inference": inference, "growth": growth, "reply": reply,
+         "gpu": gpu}
 
 
 def main():

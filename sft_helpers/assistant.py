@@ -19,8 +19,8 @@ from .messages import SENTIMENTS, ShopError, make_shop
 from .storage import digest, write, write_text
 
 FORMAT_VERSION = 1
-PENALTY = 0.03  # C of both heads; chosen on validation
-WEIGHT = 8.0  # how many general messages a correction counts for; chosen on corrections that were not used
+PENALTY = 0.03  # C of both heads: the best on validation
+WEIGHT = 4.0  # of a correction: the heaviest that costs the general messages at most one point on validation
 TRIED_WORDS = 40  # of a long message only so many words are left out in turn
 UNREADABLE = "I cannot read this message."
 EMPTY = "There is nothing to read in this message."
@@ -68,6 +68,8 @@ class Correction(NamedTuple):
 class Assistant:
     """A frozen backbone with two heads (intent, sentiment), a shop, and the corrections of its owner.
 
+    A message becomes the mean vectors of its tokens at the backbone's bottom, middle and top, end to end.
+
     Parameters
     ----------
     backbone : resources.Backbone
@@ -99,7 +101,7 @@ class Assistant:
         if unknown:
             raise AssistantError(f"Unknown sentiment {unknown[0][:40]!r}; possible are {', '.join(SENTIMENTS)}.")
         self._set(backbone, names, shop, threshold, C, weight)
-        self._vectors = features.compute(self._model, [clean(text) for text in texts])
+        self._vectors = self._encode([clean(text) for text in texts])
         self._targets = [names.index(intent) for intent in intents]
         moods = features.fit_head(self._vectors, [SENTIMENTS.index(mood) for mood in sentiments], len(SENTIMENTS), C)
         self._sentiment_head.load_state_dict(dict(zip(("weight", "bias"), moods, strict=True)))
@@ -111,15 +113,12 @@ class Assistant:
             if not fine:
                 raise AssistantError(f"{name} = {value!r} makes no sense; see help(assistant.Assistant).")
         self.shop, self.threshold, self.C, self.weight = shop, threshold, C, weight
-        self._model = models.TextClassifier(backbone, dict(enumerate(intents))).eval()
-        self._sentiment_head = nn.Linear(self._model.backbone.config.hidden_size, len(SENTIMENTS))
-        self._sentiment_head.requires_grad_(False)
+        self.backbone, self.intents = backbone, list(intents)
+        self._bert, self._tokenizer = models.load_backbone(backbone), models.load_tokenizer(backbone)
+        self._depths = depths(self._bert.config.num_hidden_layers)
+        width = len(self._depths) * self._bert.config.hidden_size
+        self._intent_head, self._sentiment_head = nn.Linear(width, len(intents)), nn.Linear(width, len(SENTIMENTS))
         self._events, self._known = [], {}  # what was corrected, in order; the vector of each corrected text
-
-    @property
-    def intents(self):
-        """The intents it tells apart, list of str."""
-        return list(self._model.id2label.values())
 
     @property
     def corrections(self):
@@ -142,9 +141,7 @@ class Assistant:
             In the order of ``messages.SENTIMENTS``.
         """
         vectors = self._encode([clean(text) for text in texts])
-        head = self._model.head
-        return (nn.functional.linear(vectors, head.weight.cpu(), head.bias.cpu()).softmax(dim=1),
-                self._sentiment_head(vectors).softmax(dim=1))
+        return self._intent_head(vectors).softmax(dim=1), self._sentiment_head(vectors).softmax(dim=1)
 
     def reply(self, text):
         """Answer a message.
@@ -310,14 +307,14 @@ class Assistant:
         ------
         StorageError
         """
-        folder, model = Path(folder), self._model
-        tensors = {"intent.weight": model.head.weight, "intent.bias": model.head.bias,
+        folder = Path(folder)
+        tensors = {"intent.weight": self._intent_head.weight, "intent.bias": self._intent_head.bias,
                    "sentiment.weight": self._sentiment_head.weight, "sentiment.bias": self._sentiment_head.bias,
                    "vectors": self._vectors, "targets": torch.tensor(self._targets)}
-        tensors = {name: tensor.detach().cpu() for name, tensor in tensors.items()}
+        tensors = {name: tensor.detach() for name, tensor in tensors.items()}
         stored = write(tensors, None, folder / "numbers.safetensors", named_by_sum=True)
-        about = {"format_version": FORMAT_VERSION, "backbone": model.source.name,
-                 "backbone_sha256": resources.sha256(model.source.folder / "model.safetensors"),
+        about = {"format_version": FORMAT_VERSION, "backbone": self.backbone.name,
+                 "backbone_sha256": resources.sha256(self.backbone.folder / "model.safetensors"),
                  "intents": self.intents, "threshold": self.threshold, "C": self.C, "weight": self.weight,
                  "shop": vars(self.shop), "corrections": [list(correction) for correction in self._events],
                  "numbers": stored.name, "numbers_sha256": resources.sha256(stored)}
@@ -355,7 +352,7 @@ class Assistant:
         try:
             made._set(backbone, about["intents"], make_shop(about["shop"], Path(folder) / "assistant.json"),
                       about["threshold"], about["C"], about["weight"])
-            made._model.head.load_state_dict({part: tensors[f"intent.{part}"] for part in ("weight", "bias")})
+            made._intent_head.load_state_dict({part: tensors[f"intent.{part}"] for part in ("weight", "bias")})
             made._sentiment_head.load_state_dict({part: tensors[f"sentiment.{part}"] for part in ("weight", "bias")})
             made._vectors, made._targets = tensors["vectors"], tensors["targets"].tolist()
             made._events = [Correction(*correction) for correction in about["corrections"]]
@@ -364,8 +361,7 @@ class Assistant:
         return made
 
     def _encode(self, texts):
-        return models.encode(texts, self._model.backbone, self._model.tokenizer, pooling=self._model.pooling,
-                             max_length=self._model.max_length)
+        return models.encode(texts, self._bert, self._tokenizer, depths=self._depths)
 
     def _remember(self, corrections):
         new = {correction.key: correction.text for correction in corrections if correction.key not in self._known}
@@ -378,15 +374,52 @@ class Assistant:
         self._remember(corrections)  # of a loaded assistant their vectors are not known yet
         vectors = torch.cat([self._vectors, *(self._known[c.key][None] for c in corrections)])
         targets = self._targets + [self.intents.index(c.intent) for c in corrections]
-        counts = np.repeat([1.0, self.weight], [len(self._targets), len(corrections)])
+        counts = row_weights(targets, len(corrections), self.weight)
         weight, bias = features.fit_head(vectors, targets, len(self.intents), self.C, counts)
-        self._model.head.load_state_dict({"weight": weight, "bias": bias})
+        self._intent_head.load_state_dict({"weight": weight, "bias": bias})
 
     def _readable(self, text):
         """False if the tokenizer knows no piece of the text (emoji, many scripts)."""
-        ids = self._model.tokenizer(text, add_special_tokens=False, truncation=True,
-                                    max_length=self._model.max_length)["input_ids"]
-        return any(i != self._model.tokenizer.unk_token_id for i in ids)
+        ids = self._tokenizer(text, add_special_tokens=False, truncation=True,
+                              max_length=models.MAX_LENGTH)["input_ids"]
+        return any(i != self._tokenizer.unk_token_id for i in ids)
+
+
+def depths(layers):
+    """Return the depths at which the assistant reads a backbone of so many layers: bottom, middle and top.
+
+    References
+    ----------
+    Devlin et al.: BERT, NAACL 2019, section 5.3: frozen vectors of several layers, put end to end, do better than
+    those of the last one.
+    """
+    return 0, layers // 2, layers
+
+
+def row_weights(targets, corrections, weight):
+    """Return how much each message counts in the fit of the intent head.
+
+    A correction counts ``weight`` times as much as a general message of its intent, and every intent keeps the total
+    that it has among the general messages: corrections of a few intents would otherwise say that the others have become
+    rare.
+
+    Parameters
+    ----------
+    targets : list of int, shape (n,)
+        The corrections last; every intent occurs among the general messages.
+    corrections : int
+        How many of them are corrections.
+    weight : float
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
+    targets, general = np.asarray(targets), len(targets) - corrections
+    counts = np.ones(len(targets))
+    counts[general:] = weight
+    share = np.bincount(targets[:general]) / np.maximum(np.bincount(targets, counts), 1)
+    return counts * share[targets]
 
 
 def clean(text):

@@ -32,7 +32,7 @@ class Lesson:
     data: str | None
 
 
-def start(backbone=None, data=None, seed=0, threads=None, labels=None):
+def start(backbone=None, data=None, seed=0, threads=None, labels=None, changed=False):
     """Find backbone and data, seed the random numbers, print the set-up summary.
 
     Parameters
@@ -44,6 +44,8 @@ def start(backbone=None, data=None, seed=0, threads=None, labels=None):
     seed : int
     labels : int, optional
         How many labels the lesson's data must have.
+    changed : bool
+        A parameter that only this lesson has is not at its default: claims do not bind.
     threads : int, optional
         How many threads torch may use on the CPU. Tiny networks run faster in one.
 
@@ -75,7 +77,7 @@ def start(backbone=None, data=None, seed=0, threads=None, labels=None):
         print(f"data      {found_data} (labels {', '.join(names)})")
     # Claims were written for the default; a reader who changed the parameters, or trains on a GPU in another precision,
     # gets "held" or "not held".
-    claims.bind(backbone in (None, resources.EMBEDDED) and data in (None, DEFAULT_DATA) and seed == 0
+    claims.bind(backbone in (None, resources.EMBEDDED) and data in (None, DEFAULT_DATA) and seed == 0 and not changed
                 and environment.device().type == "cpu")
     return Lesson(found, found_data)
 

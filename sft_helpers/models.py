@@ -142,7 +142,7 @@ def pool(hidden, attention_mask, model, pooling="mean"):
 
 
 @torch.no_grad()
-def encode(texts, model, tokenizer, batch_size=32, pooling="mean", max_length=MAX_LENGTH):
+def encode(texts, model, tokenizer, batch_size=32, pooling="mean", max_length=MAX_LENGTH, depths=None):
     """Turn texts into vectors with a frozen backbone.
 
     Parameters
@@ -155,17 +155,18 @@ def encode(texts, model, tokenizer, batch_size=32, pooling="mean", max_length=MA
     pooling : {"mean", "cls", "pooler"}
     max_length : int
         In tokens; what is longer is cut.
+    depths : sequence of int, optional
+        Read the vectors after these layers (0: the embeddings) and put them end to end; by default after the last.
 
     Returns
     -------
-    Tensor, shape (len(texts), d), on the CPU
+    Tensor, shape (len(texts), d) or (len(texts), len(depths) · d), on the CPU
         In the order of the texts.
     """
     texts = list(texts)
     if model.training:
         model.eval()
-    width = model.config.hidden_size
-    vectors = torch.zeros(len(texts), width)
+    vectors = torch.zeros(len(texts), model.config.hidden_size * (len(depths) if depths else 1))
     # texts of like length share a batch, so that little padding is computed
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     starts = range(0, len(order), batch_size)
@@ -173,8 +174,10 @@ def encode(texts, model, tokenizer, batch_size=32, pooling="mean", max_length=MA
         chosen = order[start:start + batch_size]
         inputs = tokenizer([texts[i] for i in chosen], padding=True, truncation=True, max_length=max_length,
                            return_tensors="pt").to(model.device)
-        hidden = model(**inputs).last_hidden_state
-        vectors[chosen] = pool(hidden, inputs["attention_mask"], model, pooling).float().cpu()
+        found = model(**inputs, output_hidden_states=bool(depths))
+        read = [found.hidden_states[depth] for depth in depths] if depths else [found.last_hidden_state]
+        vectors[chosen] = torch.cat([pool(hidden, inputs["attention_mask"], model, pooling) for hidden in read],
+                                    dim=1).float().cpu()
     return vectors
 
 

@@ -92,9 +92,11 @@ def chat(assistant):
     dict of str to ipywidgets.Widget
         The parts by name, for tests.
     """
-    message = ipywidgets.Text(placeholder="Type a message to the shop", layout=ipywidgets.Layout(width="440px"))
+    # A text that is passed on with every key can be overtaken by the key that sends it; this one is passed on whole.
+    message = ipywidgets.Text(placeholder="Type a message to the shop", continuous_update=False,
+                              layout=ipywidgets.Layout(width="440px"))
     right = ipywidgets.Dropdown(options=assistant.intents, description="It was:")
-    path = ipywidgets.Text(value="corrections.csv", description="file:")
+    path = ipywidgets.Text(value="corrections.csv", description="file:", continuous_update=False)
     log, status = ipywidgets.HTML(), ipywidgets.HTML()
     send, wrong, learn, undo, export, load = (
         ipywidgets.Button(description=label, tooltip=tip) for label, tip in
@@ -119,8 +121,18 @@ def chat(assistant):
                 say(str(error))
         return handler
 
+    def on_enter():
+        if said["enter"]:
+            on_send()  # pressed once more: the text is the one that was there before
+        else:
+            said["enter"] = True  # the text itself comes right after
+
+    def on_text():
+        if said["enter"] and message.value:
+            on_send()
+
     def on_send():
-        text, said["last"] = message.value, message.value
+        text, said["last"], said["enter"] = message.value, message.value, False
         message.value, choice.layout.display = "", "none"
         answer(text)
         say("")
@@ -156,13 +168,14 @@ def chat(assistant):
         new = assistant.import_corrections(path.value)
         say(f"{new} new from {path.value}; {_count(assistant)}.")
 
-    said = {"last": ""}
+    said = {"last": "", "enter": False}
     for button, act in ((send, on_send), (wrong, on_wrong), (learn, on_learn), (undo, on_undo), (export, on_export),
                         (load, on_import)):
         button.on_click(guarded(act))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # ipywidgets 7 knows no other way to notice Enter
-        message.on_submit(guarded(on_send))
+        message.on_submit(guarded(on_enter))
+    message.observe(guarded(on_text), names="value")
     show(ipywidgets.VBox([log, ipywidgets.HBox([message, send]), ipywidgets.HBox([wrong, undo]), choice,
                           ipywidgets.HBox([path, export, load]), status]),
          "(The chat appears here while the notebook runs.)")
@@ -193,7 +206,7 @@ def _turn(message, reply, words, note=""):
     shown = f"{_marked(words)} {html.escape(' '.join(rest[:SHOWN_WORDS - len(words)]))}"
     if len(words) + len(rest) > SHOWN_WORDS:
         shown += f" … ({len(words) + len(rest) - SHOWN_WORDS:,} more words)"
-    return (f"<div style='margin:0 0 14px; max-width:640px; overflow-wrap:anywhere'>"
+    return (f"<div style='margin:0 0 14px; max-width:640px; line-height:1.4; overflow-wrap:anywhere'>"
             f"<p style='margin:0'><b>customer</b> {shown}</p>"
             f"<p style='margin:2px 0 4px'><b>assistant</b> {html.escape(reply.text)}</p>"
             f"<p style='margin:0'>{html.escape(note)}<i>{html.escape(_verdict(reply))}</i></p>"

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sft_helpers import messages, resources, storage
-from sft_helpers.assistant import Assistant, AssistantError, clean
+from sft_helpers.assistant import Assistant, AssistantError, clean, row_weights
 from sft_helpers.data import DataError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,14 +100,20 @@ def test_a_correction_is_learnt_and_undone_to_the_bit(assistant):
     assert assistant.undo() is None
 
 
-def test_corrections_weigh_as_much_as_they_say(assistant):
-    """With weight 3 a correction counts as three general messages of the same text."""
-    assistant.weight = 3.0
-    assistant.learn(["Is she off the stand?"], ["order_status"])
-    thrice = Assistant(assistant._model.source, TEXTS + ["Is she off the stand?"] * 3, INTENTS + ["order_status"] * 3,
-                       MOODS + ["neutral"] * 3, assistant.shop)
-    same = assistant.probabilities(TEXTS)[0] - thrice.probabilities(TEXTS)[0]
-    assert same.abs().max() < 0.02  # the scaling of the features is that of the rows, not of their weights
+def test_a_correction_weighs_more_and_no_intent_becomes_rare(assistant):
+    targets = [0, 0, 1, 1, 1, 1] + [0]
+    counts = row_weights(targets, 1, 4.0)
+    assert counts[-1] == pytest.approx(4 * counts[0])
+    assert np.bincount(targets, counts) == pytest.approx([2, 4])  # as among the general messages
+    assert row_weights(targets, 0, 4.0) == pytest.approx(np.ones(7))
+    text = "Is she off the stand?"
+    place, found = assistant.intents.index("order_status"), []
+    for weight in (1.0, 4.0):
+        assistant.weight = weight
+        assistant.learn([text], ["order_status"])
+        found.append(assistant.probabilities([text])[0][0, place].item())
+        assistant.undo()
+    assert found[1] > found[0] + 0.02
 
 
 def test_the_order_of_corrections_does_not_matter(assistant):

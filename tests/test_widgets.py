@@ -1,5 +1,6 @@
 """The controls without a browser: what pressing and typing does, and that nothing a user types becomes HTML."""
 
+import html
 import re
 
 import pytest
@@ -16,6 +17,11 @@ def chat(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assistant = Assistant(resources.find_backbone(), TEXTS, INTENTS, MOODS, messages.load_shop("bicycle_workshop"), 0.6)
     return assistant, widgets.chat(assistant)
+
+
+def shown(parts):
+    """The log as text."""
+    return html.unescape(re.sub(r"<[^>]+>", "", parts["log"].value))
 
 
 def send(parts, text):
@@ -48,6 +54,20 @@ def test_a_message_is_answered_and_a_correction_changes_the_answer(chat):
     assert "correction taken back" in parts["log"].value and "0 corrections in force" in parts["status"].value
     parts["undo"].click()
     assert "no correction to take back" in parts["status"].value
+
+
+def test_enter_sends_the_text_that_comes_right_after_it(chat):
+    _assistant, parts = chat
+    message = parts["message"]
+    message.value = "left in the field"
+    assert "left in the field" not in shown(parts)  # moving on to another field sends nothing
+    message._submission_callbacks(message)
+    message.value = MINE
+    assert MINE in shown(parts) and "left in the field" not in shown(parts)
+    message.value = "typed earlier"
+    message._submission_callbacks(message)
+    message._submission_callbacks(message)
+    assert "typed earlier" in shown(parts) and parts["log"].value.count("<b>customer</b>") == 2
 
 
 def test_corrections_go_out_and_come_in(chat):
