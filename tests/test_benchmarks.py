@@ -18,7 +18,7 @@ def read(name):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", ["ladder.json", "fine_tuning.json", "bench.json", "real_data.json"])
+@pytest.mark.parametrize("name", ["ladder.json", "fine_tuning.json", "bench.json", "real_data.json", "assistant.json"])
 def test_figures_say_when_where_and_with_what_they_were_measured(name):
     found = read(name)
     assert re.fullmatch(r"20\d\d-\d\d-\d\d", found["date"]) and found["machine"]
@@ -66,3 +66,22 @@ def test_each_row_of_real_data_is_the_mean_and_spread_of_its_seeds():
 def test_each_data_set_of_the_ladder_says_when_it_was_measured():
     for part in read("ladder.json")["data"].values():
         assert re.fullmatch(r"20\d\d-\d\d-\d\d", part["date"]) and part["machine"] and part["versions"]
+
+
+def test_the_assistants_study_has_three_shops_and_five_draws_and_their_rows_are_complete():
+    rows = {(row["shop"], row["way"], row["corrections"]): row for row in read("assistant.json")["rows"]}
+    shops = {shop for shop, _, _ in rows}
+    assert len(shops) == 3
+    for shop in shops:
+        for way in ("head, general messages replayed", "head, corrections alone"):
+            for count in (0, 1, 2, 4, 8, 16):
+                row = rows[shop, way, count]
+                assert 0 < row["shop_accuracy"] < 1 and 0 < row["general_accuracy"] < 1 and row["seconds"] >= 0
+                assert row["draws"] == (5 if count else 1)
+        untaught, taught = (rows[shop, "head, general messages replayed", count] for count in (0, 8))
+        assert taught["shop_accuracy"] > untaught["shop_accuracy"]
+
+
+def test_readme_quotes_how_fast_the_assistant_answers():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"median {read('bench.json')['reply']['median_ms']:.0f} ms" in readme
