@@ -149,13 +149,15 @@ def make_shop(content, path):
     return Shop(**content)
 
 
-def load_shop_messages(name):
+def load_shop_messages(name, intents=None):
     """Load the messages of a shop.
 
     Parameters
     ----------
     name : str or Path
         As in ``load_shop``; the messages stand in ``messages.csv`` beside the ``shop.toml``.
+    intents : list of str, optional
+        The intents that may occur; any other is an error.
 
     Returns
     -------
@@ -168,7 +170,7 @@ def load_shop_messages(name):
         As ``load``.
     """
     path, splits = _file_of(name, "messages.csv"), ("corrections", "test")
-    rows = _read(path, splits, INTENTS if name in SHOPS else None)
+    rows = _read(path, splits, intents)
     if rows[0].split is None:
         raise data.DataError(f"{path}: no column 'split'; each message of a shop is for {' or '.join(splits)}.")
     data.check_texts_apart(rows, path, splits)

@@ -1,6 +1,7 @@
 """Preprocessing, vectors and scores against small cases worked out by hand."""
 
 import os
+import types
 
 import numpy as np
 import pytest
@@ -56,12 +57,12 @@ def test_nltk_list_from_disk(monkeypatch):
 
 def test_nltk_list_that_cannot_be_had(monkeypatch):
     import nltk
-    from nltk.corpus import stopwords
 
     def missing(_language):
         raise LookupError
 
-    monkeypatch.setattr(stopwords, "words", missing)
+    # the corpus itself is loaded when it is first touched, and fails where no data is at hand
+    monkeypatch.setattr(nltk.corpus, "stopwords", types.SimpleNamespace(words=missing))
     monkeypatch.setattr(nltk, "download", lambda *_args, **_kwargs: False)
     with pytest.raises(resources.ResourceError, match=r"nltk.download\('stopwords'\)"):
         resources.stop_words("nltk")

@@ -59,7 +59,7 @@ def _threshold(threshold_for):
             handed[by_hand] = int((sure < number(threshold_for(sure.copy(), by_hand))).sum())
         except IndexError:
             if by_hand == 40:
-                return ("right until somebody reads everything: with by_hand = n there is no message left to take the "
+                return ("right until somebody reads everything: with to_read = n there is no message left to take the "
                         "threshold from; any number above all of them will do.")
             raise
     if all(got == by_hand for by_hand, got in handed.items()):
@@ -71,14 +71,14 @@ def _threshold(threshold_for):
                 "threshold is the probability of the first message to be answered.")
     if all(handed[by_hand] == by_hand - 1 for by_hand in (5, 20)):
         return ("one too few is handed over: the threshold is the probability of the first message to be answered, and "
-                "below it lie exactly by_hand.")
+                "below it lie exactly to_read.")
     if handed[5] == 5 and handed[20] == 20 and handed[40] != 40:
-        return f"with by_hand = 40 all 40 messages should be handed over, not {handed[40]}: go above the highest."
+        return f"with to_read = 40 all 40 messages should be handed over, not {handed[40]}: go above the highest."
     if handed[5] == 5 and handed[20] == 20 and handed[0] != 0:
-        return f"with by_hand = 0 none should be handed over, not {handed[0]}."
+        return f"with to_read = 0 none should be handed over, not {handed[0]}."
     if len(set(handed.values())) == 1:
-        return f"whatever by_hand is, {handed[5]} messages are handed over: let the threshold depend on it."
-    return f"with 40 messages and by_hand = 5 your threshold hands over {handed[5]} messages instead of 5."
+        return f"whatever to_read is, {handed[5]} messages are handed over: let the threshold depend on it."
+    return f"with 40 messages and to_read = 5 your threshold hands over {handed[5]} messages instead of 5."
 
 
 @exercise("13.3")

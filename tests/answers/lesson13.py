@@ -65,7 +65,7 @@ WRONG = {
              (lambda s, k: np.sort(s)[k - 1] if k else 0, "one too few"),
              (lambda s, k: np.sort(s)[k], "until somebody reads everything"),
              (lambda s, k: np.sort(s)[min(k, len(s) - 1)], "go above the highest"),
-             (lambda s, k: 0.5, "whatever by_hand is"),
+             (lambda s, k: 0.5, "whatever to_read is"),
              (lambda s, k: k / len(s) / 2, "hands over")],
     "13.3": [(lambda t, b, a: learnt_and_lost(t, a, b), "the wrong way round"),
              (lambda t, b, a: ((b != a).sum(), 0), "answers that changed"),
