@@ -35,7 +35,7 @@ from . import common
 SIZES = (0, 1, 2, 4, 8, 16)  # corrections of each intent
 PEERS_AT = 8
 DRAWS, SETFIT_DRAWS = 5, 3
-LAYERS, EPOCHS = 2, 2  # of the way that moves the top of the backbone
+LAYERS, EPOCHS, RATE = 2, 2, 2e-4  # of the way that moves the top of the backbone
 ALONE_RATE = 1e-3  # of the head that is trained on nothing but corrections: gentle, and best on those not drawn
 COPIES = 4  # how often a correction stands among the general messages there
 
@@ -145,7 +145,7 @@ def top_layers(study, shop, corrections, draw):
         "text": list(train["text"]) + COPIES * list(corrections["text"]),
         "label": [*study.targets(train).tolist(), *(COPIES * study.targets(corrections).tolist())]}, features=kinds)
     began = time.perf_counter()
-    training.fit(model, rows, None, training.Config(epochs=EPOCHS, lr=2e-4, head_lr=2e-4, seed=draw))
+    training.fit(model, rows, None, training.Config(epochs=EPOCHS, lr=RATE, head_lr=RATE, seed=draw))
     seconds = time.perf_counter() - began
 
     def predict(rows):
@@ -198,24 +198,25 @@ def counted_words(study, shop, corrections, _draw):
     return *study.scores(lambda rows: fitted.predict(list(rows["text"])), shop), seconds
 
 
-# way → how, at how many corrections, how many draws
+# way → how, at how many corrections, how many draws, what the result depends on beside the data
 WAYS = {
-    "head, general messages replayed": (replayed, SIZES, DRAWS),
-    "head, corrections alone": (alone, SIZES, DRAWS),
-    f"top {LAYERS} layers tuned, general messages replayed": (top_layers, (0, PEERS_AT), DRAWS),
-    "SetFit": (setfit, (PEERS_AT,), SETFIT_DRAWS),
-    "nearest centroid": (centroid, (PEERS_AT,), DRAWS),
-    "TF-IDF + logistic regression": (counted_words, (0, PEERS_AT), DRAWS),
+    "head, general messages replayed": (replayed, SIZES, DRAWS, (PENALTY, WEIGHT)),
+    "head, corrections alone": (alone, SIZES, DRAWS, (PENALTY, ALONE_RATE)),
+    f"top {LAYERS} layers tuned, general messages replayed": (top_layers, (0, PEERS_AT), DRAWS,
+                                                              (PENALTY, EPOCHS, COPIES, RATE)),
+    "SetFit": (setfit, (PEERS_AT,), SETFIT_DRAWS, ()),
+    "nearest centroid": (centroid, (PEERS_AT,), DRAWS, (WEIGHT,)),
+    "TF-IDF + logistic regression": (counted_words, (0, PEERS_AT), DRAWS, (WEIGHT,)),
 }
 
 
 def measure(study, shop, way, count, draws):
     """One row: mean and spread over the draws."""
-    how, _sizes, _draws = WAYS[way]
+    how, _sizes, _draws, settings = WAYS[way]
     found = []
     for draw in range(draws if count else 1):
         corrections, _rest = study.drawn(shop, count, draw)
-        key = ["assistant", study.identity, shop, way, count, draw, PENALTY, WEIGHT, COPIES, ALONE_RATE,
+        key = ["assistant", study.identity, shop, way, count, draw, settings,
                assistant.depths(study.bert.config.num_hidden_layers)]
         found.append(common.once(key, lambda c=corrections, d=draw: how(study, shop, c, d)))
     in_shop, general, seconds = np.array(found).T
@@ -263,23 +264,15 @@ def main():
         choose(study)
         return
     for way in chosen.ways:
-        _how, sizes, most = WAYS[way]
+        _how, sizes, most, _settings = WAYS[way]
         for shop in chosen.shops:
             for count in sizes:
                 row = measure(study, shop, way, count, min(chosen.draws, most))
                 print(f"{shop:17} {way:48} {count:2}  shop {row['shop_accuracy']:.1%} ± {row['shop_spread']:.1%}  "
                       f"general {row['general_accuracy']:.1%} ± {row['general_spread']:.1%}  {row['seconds']:.2f} s",
                       flush=True)
-                keep(row)
-
-
-def keep(row):
-    """Put a row into results/assistant.json, in the place of its forerunner."""
-    def named(row):
-        return row["shop"], row["way"], row["corrections"]
-    kept = {named(old): old for old in common.read("assistant.json").get("rows", [])}
-    kept[named(row)] = row
-    common.write("assistant.json", {"settings": {"C": PENALTY, "weight": WEIGHT}, "rows": list(kept.values())})
+                common.keep("assistant.json", row, ("shop", "way", "corrections"),
+                            settings={"C": PENALTY, "weight": WEIGHT})
 
 
 if __name__ == "__main__":

@@ -76,6 +76,13 @@ def read(name):
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
+def keep(name, row, fields, order=None, **about):
+    """Put a row, with its date and machine, into results/NAME, in the place of the one with the same fields."""
+    rows = [old for old in read(name).get("rows", []) if any(old[field] != row[field] for field in fields)]
+    rows.append({**row, **measured()})
+    write(name, {**about, "rows": sorted(rows, key=order) if order else rows})
+
+
 def write(name, content):
     """Write results/NAME with today's date, the machine and the versions in front."""
     RESULTS.mkdir(parents=True, exist_ok=True)

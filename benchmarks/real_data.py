@@ -97,7 +97,7 @@ def measure(backbone, splits, shots, mode, seeds):
     scores = [run(few(splits["train"], shots, seed), chosen, seed, splits["test"]) for seed in range(seeds)]
     row = {"data": "banking77", "shots": shots, "mode": mode, "accuracy": float(np.mean(scores)),
            "spread": float(np.std(scores, ddof=1)) if seeds > 1 else None, "seeds": seeds, "setting": chosen,
-           "each_seed": scores, "precision": PRECISION, **common.measured()}
+           "each_seed": scores, "precision": PRECISION}
     print(f"{shots!s:>5}-shot  {mode:22} {100 * row['accuracy']:.2f} % ± {100 * (row['spread'] or 0):.2f}   {chosen}",
           flush=True)
     return row
@@ -105,12 +105,11 @@ def measure(backbone, splits, shots, mode, seeds):
 
 def keep(row):
     """Put a row among those of results/real_data.json, in the place of an older one."""
-    rows = [old for old in common.read("real_data.json").get("rows", [])
-            if (old["shots"], old["mode"]) != (row["shots"], row["mode"])] + [row]
-    order = [10, 30, "full"], list(SETTINGS)
-    rows.sort(key=lambda one: (order[0].index(one["shots"]), order[1].index(one["mode"])))
-    common.write("real_data.json", {"published": {name: {str(key): value for key, value in published.items()}
-                                                  for name, published in PUBLISHED.items()}, "rows": rows})
+    shots, modes = [10, 30, "full"], list(SETTINGS)
+    common.keep("real_data.json", row, ("shots", "mode"),
+                order=lambda one: (shots.index(one["shots"]), modes.index(one["mode"])),
+                published={name: {str(key): value for key, value in published.items()}
+                           for name, published in PUBLISHED.items()})
 
 
 def main():

@@ -16,7 +16,7 @@ from torch import nn
 
 from . import data, features, models, resources
 from .messages import SENTIMENTS, ShopError, make_shop
-from .storage import digest, write, write_text
+from .storage import digest, fits_its_name, write, write_text
 
 FORMAT_VERSION = 1
 PENALTY = 0.03  # C of both heads: the best on validation
@@ -61,8 +61,8 @@ class Correction(NamedTuple):
 
     @property
     def key(self):
-        """The text as compared with others: case and blanks aside."""
-        return " ".join(self.text.lower().split())
+        """The text as compared with others."""
+        return data.comparable(self.text)
 
 
 class Assistant:
@@ -164,9 +164,8 @@ class Assistant:
             return Reply(EMPTY, None, None, False, {}, {})
         if not self._readable(text):
             return Reply(f"{UNREADABLE} {self.shop.say(self.shop.tone['handover'])}", None, None, False, {}, {})
-        by_intent, by_mood = (_ranked(names, row) for names, row in
-                              zip((self.intents, SENTIMENTS), (found[0] for found in self.probabilities([text])),
-                                  strict=True))
+        of_intents, of_moods = self.probabilities([text])
+        by_intent, by_mood = _ranked(self.intents, of_intents[0]), _ranked(SENTIMENTS, of_moods[0])
         intent, mood = next(iter(by_intent)), next(iter(by_mood))
         sure = by_intent[intent] >= self.threshold and intent in self.shop.replies
         sentence = self.shop.replies[intent] if sure else self.shop.tone["handover"]
@@ -230,7 +229,6 @@ class Assistant:
                 in_force[correction.key] = correction.intent
                 new.append(correction)
         if new:
-            self._remember(new)
             self._events += new
             self._fit()
         return len(new)
@@ -317,7 +315,7 @@ class Assistant:
                  "backbone_sha256": resources.sha256(self.backbone.folder / "model.safetensors"),
                  "intents": self.intents, "threshold": self.threshold, "C": self.C, "weight": self.weight,
                  "shop": vars(self.shop), "corrections": [list(correction) for correction in self._events],
-                 "numbers": stored.name, "numbers_sha256": resources.sha256(stored)}
+                 "numbers": stored.name}
         write_text(json.dumps({**about, "sha256": digest(about)}, indent=1, ensure_ascii=False) + "\n",
                    folder / "assistant.json")
         for old in folder.glob("numbers-*.safetensors"):
@@ -363,16 +361,12 @@ class Assistant:
     def _encode(self, texts):
         return models.encode(texts, self._bert, self._tokenizer, depths=self._depths)
 
-    def _remember(self, corrections):
-        new = {correction.key: correction.text for correction in corrections if correction.key not in self._known}
-        if new:
-            self._known.update(zip(new, self._encode(list(new.values())), strict=True))
-
     def _fit(self):
         """Fit the intent head to the general messages and the corrections in force."""
         corrections = self.corrections
-        self._remember(corrections)  # of a loaded assistant their vectors are not known yet
-        vectors = torch.cat([self._vectors, *(self._known[c.key][None] for c in corrections)])
+        new = [c.text for c in corrections if c.text not in self._known]  # all of them, of a loaded assistant
+        self._known.update(zip(new, self._encode(new), strict=True))
+        vectors = torch.cat([self._vectors, *(self._known[c.text][None] for c in corrections)])
         targets = self._targets + [self.intents.index(c.intent) for c in corrections]
         counts = row_weights(targets, len(corrections), self.weight)
         weight, bias = features.fit_head(vectors, targets, len(self.intents), self.C, counts)
@@ -418,7 +412,7 @@ def row_weights(targets, corrections, weight):
     targets, general = np.asarray(targets), len(targets) - corrections
     counts = np.ones(len(targets))
     counts[general:] = weight
-    share = np.bincount(targets[:general]) / np.maximum(np.bincount(targets, counts), 1)
+    share = np.bincount(targets[:general]) / np.bincount(targets, counts)
     return counts * share[targets]
 
 
@@ -472,10 +466,9 @@ def _read(folder):
         raise AssistantError(f"{path} is damaged: its checksum is wrong.")
     numbers = folder / about["numbers"]
     try:
-        content = numbers.read_bytes()
-        tensors = load(content)
+        tensors = load(numbers.read_bytes())  # not mapped: the next save removes the file
     except (OSError, SafetensorError) as error:
         raise AssistantError(f"{numbers} is missing or damaged ({error}).") from error
-    if resources.sha256(numbers) != about["numbers_sha256"]:
+    if not fits_its_name(numbers):
         raise AssistantError(f"{numbers} is damaged: its checksum is wrong.")
     return about, tensors

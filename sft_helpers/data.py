@@ -37,8 +37,13 @@ class Row:
 
     @property
     def key(self):
-        """The text as compared with others: case and blanks aside."""
-        return " ".join(self.text.lower().split())
+        """The text as compared with others."""
+        return comparable(self.text)
+
+
+def comparable(text):
+    """Return a text as it is compared with others: case and blanks aside."""
+    return " ".join(text.lower().split())
 
 
 def load(name="reviews", text_column="text", label_column="label", split_column=None, seed=0):

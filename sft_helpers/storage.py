@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
+NAME_DIGITS = 16  # of a file's SHA-256 in its name
 KEPT_CHECKPOINTS = 2  # should the newest be damaged, the one before it is used
 
 
@@ -74,7 +75,7 @@ def _whole(put, path, named_by_sum=False):
         put(part)
         with open(part, "rb+") as file:
             if named_by_sum:
-                path = path.with_stem(f"{path.stem}-{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}")
+                path = path.with_stem(f"{path.stem}-{hashlib.file_digest(file, 'sha256').hexdigest()[:NAME_DIGITS]}")
             os.fsync(file.fileno())
         part.replace(path)
         if os.name == "posix":  # the name, too, has to reach the disk
@@ -87,6 +88,12 @@ def _whole(put, path, named_by_sum=False):
         raise StorageError(f"{path.name} could not be written into {path.parent} ({error}); what was there before is "
                             "whole. Make room there, or name another folder, and run the same call again.") from error
     return path
+
+
+def fits_its_name(path):
+    """Return whether a file that ``write`` named by its sum still has the content of that name."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:NAME_DIGITS] == path.stem.split("-")[-1]
 
 
 class Checkpoints:
@@ -119,9 +126,7 @@ class Checkpoints:
         paths = self._paths()
         for path in paths:
             with contextlib.suppress(OSError, SafetensorError, ValueError, KeyError, TypeError):
-                with open(path, "rb") as file:
-                    whole = hashlib.file_digest(file, "sha256").hexdigest()[:16] == path.stem.split("-")[-1]
-                if whole:
+                if fits_its_name(path):
                     with safe_open(path, framework="pt") as file:
                         return load_file(path), json.loads(file.metadata()["state"])
             rest = "the one before it is used" if path != paths[-1] else "training starts from the beginning"

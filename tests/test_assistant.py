@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sft_helpers import messages, resources, storage
-from sft_helpers.assistant import Assistant, AssistantError, clean, row_weights
+from sft_helpers.assistant import Assistant, AssistantError, clean, depths, row_weights
 from sft_helpers.data import DataError
+from tests import tiny
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = ["Has my parcel left yet?", "When will the lamp be sent to me?", "Where is order 4412 now?",
@@ -50,6 +51,26 @@ def test_it_answers_with_the_shops_facts_in_its_tone(shared):
     for found in (reply.intents, reply.sentiments):
         assert sum(found.values()) == pytest.approx(1, abs=1e-5)
         assert list(found.values()) == sorted(found.values(), reverse=True)
+
+
+def test_each_mood_is_answered_in_its_own_tone(shared):
+    """Whatever the mood is taken for: the answer begins as the shop begins for that mood."""
+    found = {}
+    for text in (*TEXTS, "Thanks a lot, lovely cake!", "Where is order 4412 now?", "When will the lamp be sent to me?"):
+        reply = shared.reply(text)
+        found[reply.sentiment] = reply.text
+    assert set(found) == set(messages.SENTIMENTS)
+    for mood, text in found.items():
+        assert text.startswith(shared.shop.tone[mood])
+
+
+def test_a_message_is_read_at_the_bottom_the_middle_and_the_top(shared):
+    assert depths(6) == (0, 3, 6) and depths(12) == (0, 6, 12)
+    inputs = shared._tokenizer([TEXTS[0]], return_tensors="pt")
+    with torch.no_grad():
+        hidden = shared._bert(**inputs, output_hidden_states=True).hidden_states
+    expected = torch.cat([hidden[depth].mean(dim=1) for depth in (0, 3, 6)], dim=1)
+    assert torch.allclose(shared._encode([TEXTS[0]]), expected, atol=1e-5)
 
 
 def test_an_unsure_assistant_hands_over_and_says_so(assistant):
@@ -293,6 +314,27 @@ def test_a_saved_assistant_gives_equal_probabilities_in_a_new_process(assistant,
     assert first == [*(part.tolist() for part in assistant.probabilities(TEXTS)),
                      [list(c) for c in assistant.corrections], assistant.threshold]
     assert second == [["Strike it", "cancel"], ["Is she off the stand?", "order_status"]]
+
+
+def test_a_loaded_assistant_learns_what_the_saved_one_would(assistant, tmp_path):
+    """The vectors and intents of the general messages come along, and corrections that were there before."""
+    assistant.learn(["Strike it"], ["cancel"])
+    assistant.save(tmp_path)
+    loaded = Assistant.load(tmp_path)
+    for one in (assistant, loaded):
+        one.learn(["Is she off the stand?"], ["order_status"])
+    assert torch.allclose(loaded.probabilities(TEXTS)[0], assistant.probabilities(TEXTS)[0], atol=1e-5)
+
+
+def test_an_assistant_of_other_weights_is_refused(tmp_path):
+    backbone = tiny.backbone(tmp_path / "bert")
+    Assistant(backbone, TEXTS, INTENTS, MOODS, messages.load_shop("plant_nursery")).save(tmp_path / "mine")
+    Assistant.load(tmp_path / "mine")
+    for file in ("config.json", "model.safetensors"):
+        (tmp_path / "bert" / file).unlink()
+    tiny.backbone(tmp_path / "bert", d=64)
+    with pytest.raises(AssistantError, match="was made with other weights"):
+        Assistant.load(tmp_path / "mine")
 
 
 def test_saving_again_leaves_two_files(assistant, tmp_path):

@@ -45,6 +45,8 @@ def lab(tmp_path_factory):
                 break
             assert server.poll() is None, (home / "log").read_text(encoding="utf-8")
             time.sleep(0.2)
+        else:
+            pytest.fail(f"JupyterLab did not start: {(home / 'log').read_text(encoding='utf-8')}")
         yield f"http://127.0.0.1:{about['port']}/lab/tree/notebooks/{LESSON}?token={about['token']}"
     finally:
         server.terminate()

@@ -1,18 +1,15 @@
 """The shipped messages keep the rules of their card; a file of one's own is refused with one clear sentence."""
 
-import csv
 import re
 import shutil
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import pytest
 
 from sft_helpers import messages, resources
 from sft_helpers.data import DataError
-from tests.test_reviews import shingles, words
+from tests.written import DATA, holders_of, likeness, rows_of, words
 
-DATA = Path(__file__).resolve().parent.parent / "data"
 FILES = ["messages.csv", *(f"shops/{name}/messages.csv" for name in messages.SHOPS)]
 OBVIOUS = {  # the word that names an intent outright
     "order_status": r"\border|\bwhere('s| is)|\bstatus", "delivery_problem": r"deliver|arriv|\blate\b|damage|\bbroken",
@@ -22,11 +19,6 @@ OBVIOUS = {  # the word that names an intent outright
     "opening_hours": r"\bopen|\bhours|\bclos", "complaint": r"complain|disappoint|rude|unacceptable",
     "thanks": r"thank|\bthx|\bcheers", "account_access": r"account|password|log ?in|log me|sign in",
     "invoice": r"invoice|receipt"}
-
-
-def rows_of(name):
-    with open(DATA / name, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
@@ -101,21 +93,13 @@ def test_lengths(general):
 def test_no_opening_and_no_phrase_is_used_up(everything):
     openings = Counter(tuple(words(row["text"])[:3]) for row in everything)
     assert openings.most_common(1)[0][1] <= 12
-    found = defaultdict(set)
-    for place, row in enumerate(everything):
-        for phrase in shingles(row["text"], 5):
-            found[phrase].add(place)
+    found = holders_of([row["text"] for row in everything], range(len(everything)))
     assert max(map(len, found.values())) <= 5
 
 
 def test_no_near_copies(everything):
-    holders, sets = defaultdict(list), [shingles(row["text"]) for row in everything]
-    for place, found in enumerate(sets):
-        for shingle in found:
-            holders[shingle].append(place)
-    candidates = {(i, j) for members in holders.values() for i in members for j in members if i < j}
-    for i, j in candidates:
-        assert len(sets[i] & sets[j]) / len(sets[i] | sets[j]) < 0.5, (everything[i]["text"], everything[j]["text"])
+    for i, j, alike in likeness([row["text"] for row in everything]):
+        assert alike < 0.5, (everything[i]["text"], everything[j]["text"])
 
 
 def test_surface_marks_belong_to_no_intent(general):

@@ -1,30 +1,13 @@
 """The shipped reviews keep the rules that their card states."""
 
-import csv
 import re
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import pytest
 
 from sft_helpers import resources
 from sft_helpers.data import load, pairs, stubborn_pair
-
-DATA = Path(__file__).resolve().parent.parent / "data"
-
-
-def words(text):
-    return re.findall(r"[a-z0-9']+", text.lower().replace("’", "'"))
-
-
-def shingles(text, size=3):
-    tokens = words(text)
-    return {tuple(tokens[i:i + size]) for i in range(len(tokens) - size + 1)}
-
-
-def rows_of(name):
-    with open(DATA / name, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+from tests.written import DATA, holders_of, likeness, rows_of, words
 
 
 @pytest.fixture(scope="module")
@@ -73,24 +56,16 @@ def test_pairs_are_whole_and_in_one_split(rows):
 
 
 def test_no_phrase_stands_in_more_than_five_texts(rows):
-    found = defaultdict(set)
-    for row in rows:
-        for phrase in shingles(row["text"], 5):
-            found[phrase].add(row["pair"] or row["id"])  # the halves of a pair share their phrases
+    found = holders_of([row["text"] for row in rows],
+                       [row["pair"] or row["id"] for row in rows])  # the halves of a pair share their phrases
     too_common = {" ".join(phrase): len(texts) for phrase, texts in found.items() if len(texts) > 5}
     assert not too_common
 
 
 def test_no_near_copies_across_splits(rows):
-    holders = defaultdict(list)
-    sets = [shingles(row["text"]) for row in rows]
-    for i, found in enumerate(sets):
-        for shingle in found:
-            holders[shingle].append(i)
-    candidates = {(i, j) for members in holders.values() for i in members for j in members
-                  if i < j and rows[i]["split"] != rows[j]["split"]}
-    for i, j in candidates:
-        assert len(sets[i] & sets[j]) / len(sets[i] | sets[j]) < 0.6, (rows[i]["text"], rows[j]["text"])
+    for i, j, alike in likeness([row["text"] for row in rows]):
+        if rows[i]["split"] != rows[j]["split"]:
+            assert alike < 0.6, (rows[i]["text"], rows[j]["text"])
 
 
 def test_surface_marks_belong_to_no_class(rows):

@@ -5,9 +5,8 @@ import re
 
 import pytest
 
-from sft_helpers import messages, resources, widgets
-from sft_helpers.assistant import Assistant
-from tests.test_assistant import INTENTS, MOODS, TEXTS
+from sft_helpers import widgets
+from tests.test_assistant import make
 
 MINE = "Is she off the stand?"
 
@@ -15,7 +14,7 @@ MINE = "Is she off the stand?"
 @pytest.fixture
 def chat(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assistant = Assistant(resources.find_backbone(), TEXTS, INTENTS, MOODS, messages.load_shop("bicycle_workshop"), 0.6)
+    assistant = make()
     return assistant, widgets.chat(assistant)
 
 
@@ -121,21 +120,25 @@ def test_what_a_user_types_never_becomes_html(chat, text):
     assert len(parts["log"].value) < 20_000
 
 
+def test_what_a_shop_writes_never_becomes_html(chat):
+    assistant, parts = chat
+    assistant.shop.tone.update(dict.fromkeys(assistant.shop.tone, "Dear <img src=x> friend,"))
+    send(parts, MINE)
+    assert "<img" not in parts["log"].value and "Dear &lt;img src=x&gt; friend," in parts["log"].value
+
+
 def test_a_long_message_says_how_much_is_not_shown(chat):
     _assistant, parts = chat
     send(parts, "word " * 100)
     assert "(40 more words)" in parts["log"].value
 
 
-def test_the_static_conversation_shows_what_the_chat_shows(chat, capsys):
+def test_the_static_conversation_shows_what_the_chat_shows(chat, monkeypatch):
     assistant, parts = chat
     send(parts, MINE)
     shown = []
-    original, widgets.display = widgets.display, lambda data, **_: shown.append(data)
-    try:
-        widgets.conversation(assistant, [MINE])
-    finally:
-        widgets.display = original
+    monkeypatch.setattr(widgets, "display", lambda data, **_: shown.append(data))
+    widgets.conversation(assistant, [MINE])
     assert shown[0]["text/html"] == parts["log"].value
     assert assistant.reply(MINE).text in shown[0]["text/plain"]
 
