@@ -368,7 +368,7 @@ def split_rows(rows, path, seed, shares=SHARES):
 
 def check_splits(rows, path, splits=SPLITS):
     """Raise DataError if a split is empty, a text stands in two, or training lacks a label or has only one."""
-    check_texts_apart(rows, path, splits)
+    check_texts_apart(rows, path, splits, ", or leave the column out and a split is made")
     trained = {row.label for row in rows if row.split == "train"}
     if len(trained) < 2:
         raise DataError(f"{path}: every training row has the label {_short(min(trained))}; a classifier needs two.")
@@ -377,12 +377,12 @@ def check_splits(rows, path, splits=SPLITS):
             raise DataError(f"{path}, {row.place}: unknown label {_short(row.label)}: no training row has it.")
 
 
-def check_texts_apart(rows, path, splits=SPLITS):
-    """Raise DataError if a split is empty or a text stands in two."""
+def check_texts_apart(rows, path, splits=SPLITS, or_else=""):
+    """Raise DataError if a split is empty (``or_else``: another way out) or a text stands in two."""
     for split in splits:
         if not any(row.split == split for row in rows):
-            raise DataError(f"{path}: no row has the split '{split}'; give each row one of {', '.join(splits)}, or "
-                            "leave the column out and a split is made.")
+            raise DataError(f"{path}: no row has the split '{split}'; give each row one of "
+                            f"{', '.join(splits)}{or_else}.")
     first = {}
     for row in rows:
         seen = first.setdefault(row.key, row)
