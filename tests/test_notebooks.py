@@ -199,3 +199,19 @@ def test_tools_tidy_leaves_no_traces_of_a_run():
 def test_the_lesson_that_fine_tunes_all_of_bert_asks_colab_for_a_gpu():
     metadata = read(ROOT / "notebooks" / "08_full_fine_tuning.ipynb").metadata
     assert metadata.accelerator == "GPU" and metadata.colab == {"gpuType": "T4", "provenance": []}
+
+
+def test_the_glossary_names_lessons_that_use_the_word():
+    rows = [line.strip("| \n").split(" | ") for line in (ROOT / "docs" / "glossary.md").open(encoding="utf-8")
+            if line.startswith("| ")][2:]
+    assert len(rows) > 50 and len({row[0] for row in rows}) == len(rows)
+    lessons = {path.stem[:2]: "\n".join(cell.source for cell in read(path).cells).lower() for path in LESSONS}
+    assert [row[3] for row in rows] == sorted(row[3] for row in rows)  # in the order of the lessons
+    for english, chinese, line, lesson in rows:
+        assert re.search(r"[\u4e00-\u9fff]", chinese) and line, english
+        assert all(word.lower() in lessons[lesson] for word in english.split()), english
+
+
+@each_lesson
+def test_the_glossary_is_one_click_away(path):
+    assert "(../docs/glossary.md)" in read(path).cells[0].source
