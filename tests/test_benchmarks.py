@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import assistant
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 
@@ -78,6 +80,11 @@ def test_the_assistants_study_has_three_shops_and_five_draws_and_their_rows_are_
                 row = rows[shop, way, count]
                 assert 0 < row["shop_accuracy"] < 1 and 0 < row["general_accuracy"] < 1 and row["seconds"] >= 0
                 assert row["draws"] == (5 if count else 1)
+        for way, (_how, sizes, draws, _settings) in assistant.WAYS.items():  # the peers as well
+            for count in sizes:
+                row = rows[shop, way, count]
+                assert row["draws"] == (draws if count else 1)
+                assert row["date"] and row["machine"] and row["versions"]
         untaught, taught = (rows[shop, "head, general messages replayed", count] for count in (0, 8))
         assert taught["shop_accuracy"] > untaught["shop_accuracy"]
 

@@ -210,6 +210,10 @@ def test_a_shop_of_ones_own_is_a_folder(tmp_path):
     shutil.copy(DATA / "shops" / "plant_nursery" / "messages.csv", tmp_path)
     parts, shipped = (messages.load_shop_messages(name) for name in (tmp_path, "plant_nursery"))
     assert list(parts["test"]) == list(shipped["test"])
+    rows = (tmp_path / "messages.csv").read_text(encoding="utf-8").replace(",test\n", ",corrections\n")
+    (tmp_path / "messages.csv").write_text(rows, encoding="utf-8")
+    with pytest.raises(DataError, match=r"no row has the split 'test'; give each row one of corrections, test\.$"):
+        messages.load_shop_messages(tmp_path)
     (tmp_path / "shop.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(messages.ShopError, match="UTF-8"):
         messages.load_shop(tmp_path)

@@ -50,7 +50,8 @@ def test_a_fault_is_named_with_file_and_row(tmp_path, content, says):
 
 
 @pytest.mark.parametrize(("content", "says"), [
-    ("good,a,train\nbad,b,train\nfine,a,test\nugly,b,test\n", "no row has the split 'validation'"),
+    ("good,a,train\nbad,b,train\nfine,a,test\nugly,b,test\n", "no row has the split 'validation'; "
+     "give each row one of train, validation, test, or leave the column out"),
     ("good,a,train\nbad,a,train\nfine,b,test\nugly,a,validation\n", "every training row has the label 'a'"),
     ("good,a,train\nbad,b,train\nfine,c,test\nugly,a,validation\n", "row 4: unknown label 'c'"),
     ("good,a,train\nbad,b,train\nGood ,a,test\nugly,a,validation\n", "row 2 and row 4: the same text stands in"),
