@@ -127,6 +127,24 @@ def test_what_a_shop_writes_never_becomes_html(chat):
     assert "<img" not in parts["log"].value and "Dear &lt;img src=x&gt; friend," in parts["log"].value
 
 
+def test_words_of_a_long_message_that_are_not_weighed_never_become_html(chat):
+    assistant, parts = chat
+    text = "word " * 50 + "<img src=x>"
+    assert len(assistant.words(text)) <= 50  # the last one is shown, and stands outside those that are weighed
+    send(parts, text)
+    assert "<img" not in parts["log"].value and "&lt;img" in parts["log"].value
+
+
+def test_the_likeliest_intents_stand_below_an_answer_with_bars_as_long_as_they_are_likely(chat):
+    assistant, parts = chat
+    send(parts, MINE)
+    bars = re.findall(r">(\w+)</td>.*?width:(\d+)px.*?>(\d+%)</td>", parts["log"].value)
+    expected = list(assistant.reply(MINE).intents.items())[:widgets.SHOWN_INTENTS]
+    assert [(intent, share) for intent, _, share in bars] == [(intent, f"{p:.0%}") for intent, p in expected]
+    for (_, width, _), (_, p) in zip(bars, expected, strict=True):
+        assert int(width) == max(1, round(150 * p))
+
+
 def test_a_long_message_says_how_much_is_not_shown(chat):
     _assistant, parts = chat
     send(parts, "word " * 100)
