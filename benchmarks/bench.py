@@ -4,7 +4,8 @@
 
 Both sides of a row train the same weights on the same texts, with the same number of updates, cut at the same length
 and in the same number format; they take turns, and the medians are compared. A ratio above 1 means ours is better.
-Writes results/bench.json; parts left out keep their rows from the last run on the same machine.
+Writes results/bench.json; rows that a run does not measure stay, each with its own date and machine, and those of a GPU
+stand beside those of a CPU.
 """
 
 import argparse
@@ -37,6 +38,7 @@ LENGTH, BATCH, RATE, MOST = 128, 32, 1e-4, 3000
 TEXTS, FROZEN_TEXTS, FROZEN_EPOCHS = 1024, 512, 10  # of the slower peers, of the frozen ones
 SHOTS, DRAWS = 16, 3  # few-shot: texts a label, draws
 MILLION = 1_000_000
+GPU_TEXTS = 32_768
 
 
 def row(task, peer, ours, theirs, unit, better="higher", name="fit"):
@@ -191,7 +193,7 @@ def operations(rows, model):
     return 6.0 * weights * lengths.sum() + attention, int(lengths.sum())
 
 
-def profile(rows, precision):
+def profile(rows, precision, backbone=None, batch_size=BATCH):
     """Share of the time of training that each kind of operation takes, in per cent."""
     groups = {"matrix products": ("addmm", "aten::mm", "bmm", "linear", "matmul", "mkldnn"),
               "attention": ("scaled_dot_product", "flash", "efficient_attention", "softmax"),
@@ -200,13 +202,18 @@ def profile(rows, precision):
               "embedding table": ("embedding", "index_select"),
               "copies and number formats": ("copy", "_to_copy", "aten::to", "fill", "zero", "cat", "clone"),
               "sums and products": ("aten::add", "aten::mul", "aten::sum", "aten::div")}
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
-        fit(rows.select(range(min(len(rows), 256))), precision)
+    on_gpu = torch.cuda.is_available()
+    activities = [torch.profiler.ProfilerActivity.CPU] + [torch.profiler.ProfilerActivity.CUDA] * on_gpu
+    with torch.profiler.profile(activities=activities) as profiler:
+        fit(rows.select(range(min(len(rows), 8 * batch_size))), precision, batch_size, backbone)
     spent = {}
     for event in profiler.key_averages():
+        if event.device_type != torch.autograd.DeviceType.CPU:
+            continue  # a kernel's time stands with the operation that called it
         name = event.key.lower()
         group = next((group for group, marks in groups.items() if any(mark in name for mark in marks)), "other")
-        spent[group] = spent.get(group, 0.0) + event.self_cpu_time_total
+        took = event.self_device_time_total if on_gpu else event.self_cpu_time_total
+        spent[group] = spent.get(group, 0.0) + took
     whole = sum(spent.values())
     return {group: round(100 * value / whole, 1) for group, value in sorted(spent.items(), key=lambda g: -g[1])}
 
@@ -241,7 +248,7 @@ def full(splits, repeats, of):
     if environment.device().type == "cpu":
         plain = len(part) / fit(part, "fp32")[0]
         made.append(row(f"full, fp32{of}", "tutorial-loop", plain, len(part) / tutorial_loop(part), "samples/s"))
-    if not of:
+    if not of and environment.device().type == "cpu":
         memory = [alone(memory_of, side=side, precision=best)["peak_mib"] for side in ("fit", "trainer-best")]
         made.append(row(f"full, {best}, peak memory", "trainer-best", *memory, "MiB", better="lower"))
     work, tokens = operations(rows, classifier(rows))
@@ -510,29 +517,38 @@ def gpu(splits, repeats, _of):
         BertModel(BertConfig()).save_pretrained(folder)
         models.load_tokenizer(resources.find_backbone()).save_pretrained(folder)
         backbone, precision = resources.find_backbone(folder), common.best_precision()
-        base = splits["train"].select([0] * 8192).map(lambda one: {"text": "good " * (LENGTH - 2)})
-        speed = {}
-        for size in (32, 64, 128, 256):
-            fit(base.select(range(2 * size)), precision, size, backbone)
-            speed[size] = 2048 / fit(base.select(range(2048)), precision, size, backbone)[0]
+        base = splits["train"].select([0] * GPU_TEXTS).map(lambda one: {"text": "good " * (LENGTH - 2)})
+
+        def seconds(count, size):
+            return fit(base.select(range(count)), precision, size, backbone)[0]
+        speed, few = {}, len(base) // 8
+        for size in (32, 64, 128, 256, 512):
+            seconds(2 * size, size)
+            speed[size] = few / seconds(few, size)
         size = max(speed, key=speed.get)
         memory = []
 
         def side(run):
             def once():
                 torch.cuda.reset_peak_memory_stats()
-                seconds, _losses = run()
+                taken, _losses = run()
                 memory.append(torch.cuda.max_memory_allocated() / 2**20)
-                return len(base) / seconds
+                return len(base) / taken
             return once
         ours, theirs = in_turn(repeats, side(lambda: fit(base, precision, size, backbone)),
                                side(lambda: trainer(base, precision, True, size, backbone)))
+        # without what a run costs once (loading, tokenising the first texts, keeping the best weights)
+        going = (len(base) - few) / (len(base) / ours - few / speed[size])
         work, _tokens = operations(base, classifier(base, backbone=backbone))
-        share = work * ours / len(base) / matrix_rate(precision)
+        rate = matrix_rate(precision)
         made = [row(*names, ours, theirs, "samples/s"),
                 row(f"{names[0]}, peak memory", names[1], max(memory[::2]), max(memory[1::2]), "MiB", "lower")]
-        return made, {"gpu": {"batch_size": size, "precision": precision, "share": share,
-                              "samples_per_second_by_batch": speed}}
+        about = {"batch_size": size, "precision": precision, "texts": len(base), "matrix_rate": rate,
+                 "share": work * ours / len(base) / rate, "share_once_going": work * going / len(base) / rate,
+                 "samples_per_second_by_batch": speed,
+                 "profile_per_cent": profile(base, precision, backbone, size)}
+        print(f"  {about}")
+        return made, {"gpu": about}
 
 
 # ---- the assistant -------------------------------------------------------------------------------------------------
@@ -575,13 +591,17 @@ def main():
     except (data.DataError, resources.ResourceError) as error:
         sys.exit(str(error))
     of = "" if arguments.data == "reviews" else f", {arguments.name or Path(arguments.data).stem}"
+    place = ", on a GPU" if torch.cuda.is_available() else ""
     found = common.read("bench.json")
-    if found.get("machine") != common.machine():
-        found = {}
     for part in arguments.only:
         made, about = PARTS[part](splits, arguments.repeats, of)
-        rows = {(one["task"], one["peer"]): one for one in [*found.get("rows", []), *made]}
-        found = {**found, **about, "rows": list(rows.values())}
+        rows = {(one["task"], one["peer"]): one for one in found.get("rows", [])}
+        for one in made:
+            task = one["task"] if "GPU" in one["task"] else one["task"] + place
+            if one["ours_value"] is not None or (task, one["peer"]) not in rows:  # what was measured elsewhere stays
+                rows[task, one["peer"]] = {**one, "task": task, **common.measured()}
+        found = {**found, **{name + place * (part != "gpu"): value for name, value in about.items()},
+                 "rows": list(rows.values())}
         common.write("bench.json", found)
 
 

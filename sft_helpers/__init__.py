@@ -9,6 +9,7 @@ The floors, from the ground up; a module imports only from floors below its own:
     evaluation, claims, features     numbers with intervals, sentences that are checked, frozen features kept
     messages                         customer messages and shops
     training, ladder, assistant      the loop of lessons 08 and 09; what each rung scored; lesson 13's assistant
+    cures                            lesson 11's loop, one switch for each cure against overfitting
     widgets, exercises, finetune     controls, "your turn"; the loop from the command line
     lesson                           the first cell of every notebook
 """

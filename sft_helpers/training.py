@@ -289,6 +289,7 @@ class _Run:
 
         self.epoch, self.step, self.in_epoch = 0, 0, 0  # epochs done, updates done, updates done in this epoch
         self.loss_sum, self.best_score, self.without_gain = 0.0, -math.inf, 0
+        self.ahead = None  # data, rows and inputs of the next batch, where a GPU leaves time to prepare them
         self._keep_best(self._copy())
         self.steps_per_epoch = -(-len(self.train.labels) // config.batch_size)
         self.checkpoints = checkpoints and Checkpoints(checkpoints)
@@ -355,7 +356,7 @@ class _Run:
                 bar.update(self.epoch * len(self.train.labels) + sum(map(len, plan[:self.in_epoch])) - bar.n)
                 self.model.train()
                 while self.in_epoch < len(plan):
-                    self._update(plan[self.in_epoch], part)
+                    self._update(*plan[self.in_epoch:self.in_epoch + 2], part=part)
                     bar.update(len(plan[self.in_epoch - 1]))
                     bar.set_postfix(self._shown(), refresh=False)
                     if self.checkpoint_steps and self.step % self.checkpoint_steps == 0 and self.in_epoch < len(plan):
@@ -363,15 +364,19 @@ class _Run:
                 self._end_epoch(part)
                 self._save()
 
-    def _update(self, rows, part):
+    def _parts(self, rows, part):
+        """This process's share of a batch, cut up; processes with fewer rows go along with empty parts."""
+        mine = rows[self.accelerator.process_index::self.accelerator.num_processes]
+        most = -(-len(rows) // self.accelerator.num_processes)
+        return [mine[i:i + part] for i in range(0, most, part)]
+
+    def _update(self, rows, following=None, *, part):
         """One update of the weights from one batch, cut into parts and shared among the processes."""
         accelerator, config = self.accelerator, self.config
         # Dropout depends on seed, update and process alone: nothing of it has to be stored for a resume.
         torch.manual_seed(int(np.random.SeedSequence((config.seed, self.step, accelerator.process_index))
                               .generate_state(1)[0]))
-        mine = rows[accelerator.process_index::accelerator.num_processes]
-        most = -(-len(rows) // accelerator.num_processes)  # processes with fewer rows go along with empty parts
-        parts = [mine[i:i + part] for i in range(0, most, part)]
+        parts = self._parts(rows, part)
         self.optimizer.zero_grad()
         total = torch.zeros((), device=accelerator.device)
         for place, chosen in enumerate(parts):
@@ -381,6 +386,9 @@ class _Run:
                 loss = self._loss(chosen, rows) * (accelerator.num_processes / len(rows))
                 accelerator.backward(loss)
             total += loss.detach() / accelerator.num_processes
+        if following is not None and accelerator.device.type != "cpu":  # a GPU is still at work: read ahead meanwhile
+            chosen = self._parts(following, part)[0]
+            self.ahead = (self.train, chosen, self._inputs(self.train, chosen))
         value = accelerator.reduce(total, "sum").item()
         if not math.isfinite(value):
             self._not_finite(f"The loss became {value}")
@@ -404,10 +412,16 @@ class _Run:
         return loss if len(chosen) else 0.0 * loss
 
     def _logits(self, data, rows):
+        return self.model(*self._inputs(data, rows))
+
+    def _inputs(self, data, rows):
+        """The padded rows on the device; those that were read ahead are there."""
+        ahead, self.ahead = self.ahead, None
+        if ahead and ahead[0] is data and np.array_equal(ahead[1], rows):
+            return ahead[2]
         # a GPU's matrix units like widths that are multiples of 8 in half precision; a CPU gains nothing by them
         multiple = 8 if self.history.precision != "fp32" and self.accelerator.device.type == "cuda" else 1
-        inputs = (tensor.to(self.accelerator.device) for tensor in data.batch(rows, multiple))
-        return self.model(*inputs)
+        return [tensor.to(self.accelerator.device) for tensor in data.batch(rows, multiple)]
 
     def _schedule(self, step):
         """The share of the highest learning rate at an update, counted from 0."""

@@ -105,3 +105,26 @@ def test_a_loop_that_forgets_the_device_fails(folder):
     done = subprocess.run([sys.executable, "-c", code.format(tests=str(Path(__file__).parent), model=str(folder))],
                           capture_output=True, text=True, timeout=300)
     assert done.returncode and "still on the CPU" in done.stderr
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_while_a_device_is_at_work_the_next_batch_is_prepared_and_each_once(folder, accumulation, monkeypatch):
+    """What is read ahead is the batch that follows, not one more, and the last batch is followed by none."""
+    made, asked_for = [], []
+    batch, backward = training._Texts.batch, torch.Tensor.backward
+
+    def counted(self, rows, multiple):
+        made.append(tuple(rows))
+        return batch(self, rows, multiple)
+
+    def noted(self, *args, **kwargs):
+        asked_for.append(len(made))
+        return backward(self, *args, **kwargs)
+    monkeypatch.setattr(training._Texts, "batch", counted)
+    monkeypatch.setattr(torch.Tensor, "backward", noted)
+    config = training.Config(epochs=2, batch_size=8, accumulation=accumulation)
+    with standin.accelerator():
+        training.fit(tiny.classifier(folder), tiny.texts(40), config=config)
+    parts = 2 * 5 * accumulation
+    assert len(made) == parts and sorted(sum(made, ())) == sorted(2 * list(range(40)))
+    assert len(asked_for) == parts

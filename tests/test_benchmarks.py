@@ -20,7 +20,8 @@ def read(name):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", ["ladder.json", "fine_tuning.json", "bench.json", "real_data.json", "assistant.json"])
+@pytest.mark.parametrize("name", ["ladder.json", "fine_tuning.json", "bench.json", "real_data.json", "assistant.json",
+                                  "cures.json", "curves.json"])
 def test_figures_say_when_where_and_with_what_they_were_measured(name):
     found = read(name)
     assert re.fullmatch(r"20\d\d-\d\d-\d\d", found["date"]) and found["machine"]
@@ -40,20 +41,26 @@ def test_bench_rows_are_ratios_of_their_values():
 
 def test_readme_quotes_the_bench():
     """Each line of README's table is a row of bench.json, rounded."""
-    rows = {(row["task"], row["peer"]): row["ratio"] for row in read("bench.json")["rows"]}
+    rows = {(row["task"], row["peer"]): row for row in read("bench.json")["rows"]}
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     lines = re.findall(r"^\| ([^|]+?) \| `([^`|]+)` \| ([\d.]+) × \|$", readme, re.M)
     assert len(lines) >= 6
     for task, peer, quoted in lines:
         digits = len(quoted.partition(".")[2])
-        assert f"{rows[task, peer]:.{digits}f}" == quoted, (task, peer)
-    assert read("bench.json")["machine"] in readme
+        row = rows[task, peer]
+        assert f"{row['ratio']:.{digits}f}" == quoted and row["machine"] in readme, (task, peer)
 
 
 def test_readme_says_what_the_bench_found_beside_its_rows():
     bench, readme = read("bench.json"), (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"in {bench['full']['precision']} reaches {100 * bench['full']['share']:.0f} % of the rate" in readme
     assert f"with {bench['growth']['million_rows']['mib_above_model']} MiB above the model" in readme
+    gpu, on_gpu = bench["gpu"], next(row for row in bench["rows"] if row["task"] == "full, bert-base on a GPU")
+    assert f"{gpu['batch_size']} texts an update, {on_gpu['ours_value']:,.0f} texts a second" in readme
+    assert on_gpu["machine"] in readme and f"That is {100 * gpu['share']:.0f} % of the rate" in readme
+    shares = gpu["profile_per_cent"]
+    assert f"{shares['matrix products']:.0f} % goes into matrix products" in readme
+    assert abs(shares["matrix products"] - shares["copies and number formats"]) < 2
 
 
 def test_each_row_of_real_data_is_the_mean_and_spread_of_its_seeds():
@@ -92,3 +99,30 @@ def test_the_assistants_study_has_three_shops_and_five_draws_and_their_rows_are_
 def test_readme_quotes_how_fast_the_assistant_answers():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"median {read('bench.json')['reply']['median_ms']:.0f} ms" in readme
+
+
+def test_bench_rows_say_where_each_was_measured_and_no_gpu_stands_under_a_cpus_name():
+    rows = read("bench.json")["rows"]
+    assert all(row["date"] and row["machine"] and row["versions"] for row in rows)
+    assert len({(row["task"], row["peer"]) for row in rows}) == len(rows)
+    for row in rows:
+        assert ("GPU" in row["task"]) == ("NVIDIA" in row["machine"])
+
+
+def test_learning_curves_are_means_of_their_draws():
+    rows = read("curves.json")["rows"]
+    assert {row["data"] for row in rows} == {"reviews", "messages"} and len(rows) >= 48
+    for row in rows:
+        assert row["draws"] == len(row["each_draw"]) >= 5
+        assert row["accuracy"] == pytest.approx(np.mean(row["each_draw"]))
+        assert row["spread"] == pytest.approx(np.std(row["each_draw"], ddof=1))
+
+
+def test_runs_of_the_cures_have_their_curves_and_the_epoch_they_would_have_stopped_at():
+    rows = read("cures.json")["rows"]
+    assert len({(row["data"], row["cure"], str(row["setting"]), row["seed"]) for row in rows}) == len(rows)
+    for row in rows:
+        assert [entry["epoch"] for entry in row["history"]] == list(range(1, 11))
+        for measured in (row["last"], row["best"]):
+            assert measured["loss"] > 0 and 0 < measured["accuracy"] < 1
+        assert row["machine"] and row["date"] and row["versions"]

@@ -1,0 +1,160 @@
+"""Lesson 11's cures: each does what its name says, and without any the loop is the course's own."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).parent))
+import tiny  # noqa: E402
+
+from sft_helpers import cures, training  # noqa: E402
+
+NAMES = {0: "without", 1: "with"}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return tiny.backbone(tmp_path_factory.mktemp("cures") / "model", dropout=0.0)
+
+
+def run(source, how=None, rows=None, epochs=2, seed=3, **settings):
+    return cures.train(source, rows or tiny.texts(40), NAMES, tiny.texts(30, seed=1), how and cures.Cures(**how),
+                       epochs=epochs, batch_size=8, seed=seed, **settings)
+
+
+def moved_by(source, how):
+    """How far each weight ends up from where it ends up without a cure."""
+    plain, cured = tiny.weights(run(source).model), tiny.weights(run(source, how).model)
+    return {name: (cured[name] - weight).abs().max().item() for name, weight in plain.items()}
+
+
+def test_without_cures_it_is_the_courses_own_loop(source):
+    """The same weights as ``fit`` without weight decay, and the same losses."""
+    torch.manual_seed(3)
+    model = training_model(source)
+    history = training.fit(model, tiny.texts(40), None, training.Config(
+        epochs=2, batch_size=8, lr=2e-4, head_lr=2e-3, weight_decay=0.0, seed=3))
+    plain = run(source)
+    assert [entry["train_loss"] for entry in plain.history] == pytest.approx(
+        [entry["train_loss"] for entry in history.epochs], abs=1e-5)
+    expected = tiny.weights(model)
+    assert max((weight - expected[name]).abs().max().item()
+               for name, weight in tiny.weights(plain.model).items()) < 1e-5
+
+
+def training_model(source):
+    from sft_helpers import models
+    return models.TextClassifier(source, NAMES, "all")
+
+
+@pytest.mark.parametrize("how", [{"dropout": 0.3}, {"l1": 1e-3}, {"l2": 1e-2}, {"label_smoothing": 0.2},
+                                 {"class_weights": True}, {"deletion": 0.3}, {"adversarial": 1.0},
+                                 {"weight_decay": 1.0}])
+def test_every_cure_changes_the_result(source, how):
+    assert moved_by(source, how)["head.weight"] > 1e-6
+
+
+def test_weight_decay_shrinks_matrices_and_leaves_biases(source):
+    """With a decay so strong that it rules: matrices get shorter; what the gradients alone do to biases stays small."""
+    plain, decayed = tiny.weights(run(source).model), tiny.weights(run(source, {"weight_decay": 50.0}).model)
+    unseen = "backbone.embeddings.word_embeddings.weight"
+    steps, lr = 10, 2e-4
+    rates = [lr * cures._rate(step, steps) for step in range(steps)]
+    row = 20_000  # a word that stands in no text: nothing but the decay moves it
+    expected = plain[unseen][row] * np.prod([1 - rate * 50.0 for rate in rates])
+    assert torch.allclose(decayed[unseen][row], expected, atol=1e-6)
+    norms = [name for name in plain if "LayerNorm.weight" in name]
+    assert norms and all((decayed[name] - plain[name]).abs().max() < 0.01 for name in norms)
+
+
+def test_fewer_layers_leave_the_others_where_they_were(source):
+    before = tiny.weights(training_model(source))
+    after = tiny.weights(run(source, {"trained_layers": 1}).model)
+    still = [name for name in before if (before[name] - after[name]).abs().max() == 0]
+    assert any("layer.0" in name for name in still) and any("embeddings" in name for name in still)
+    assert not any("encoder.layer.1" in name for name in still if name.endswith("dense.weight"))
+
+
+def test_the_adversarial_step_has_the_length_asked_for_and_raises_the_loss(source):
+    torch.manual_seed(0)
+    model = training_model(source).eval()
+    inputs = model.tokenizer(list(tiny.texts(8)["text"]), padding=True, return_tensors="pt")
+    target = torch.tensor(tiny.texts(8)["label"])
+
+    def loss():
+        return nn.functional.cross_entropy(model(inputs["input_ids"], inputs["attention_mask"]), target)
+    with cures.word_vectors(model) as vectors:
+        plain = loss()
+        plain.backward()
+    step = cures.fgm_step(vectors[0].grad, 0.5)
+    assert step.shape == (*inputs["input_ids"].shape, 32)
+    assert torch.allclose(step.flatten(1).norm(dim=1), torch.full((8,), 0.5))
+    with cures.moved(model, step):
+        assert loss() > plain
+    with cures.moved(model, -step):
+        assert loss() < plain
+    assert torch.equal(loss(), plain)  # nothing stays behind
+    assert not model.backbone.embeddings.word_embeddings._forward_hooks
+
+
+def test_the_adversarial_cure_works_with_frozen_embeddings_too(source):
+    plain, cured = run(source, {"trained_layers": 1}), run(source, {"trained_layers": 1, "adversarial": 1.0})
+    assert plain.history[-1]["loss"] != cured.history[-1]["loss"]
+
+
+def test_dropping_words_keeps_their_order_and_at_least_one():
+    random = np.random.default_rng(0)
+    text = "a b c d e f g h"
+    kept = [cures.drop_words(text, 0.5, random) for _ in range(300)]
+    assert all(words.split() == sorted(words.split()) and words for words in kept)
+    assert 3.6 < np.mean([len(words.split()) for words in kept]) < 4.4
+    assert {cures.drop_words("one two", 0.999, random) for _ in range(40)} <= {"one", "two"}
+    assert cures.drop_words(text, 0.0, random) == text and cures.drop_words("one", 0.9, random) == "one"
+
+
+def test_penalties_are_sums_over_all_entries():
+    matrices = [torch.tensor([[1.0, -2.0]]), torch.tensor([[3.0]])]
+    assert float(cures.penalties(matrices, 0.1, 0.0)) == pytest.approx(0.6)
+    assert float(cures.penalties(matrices, 0.0, 0.1)) == pytest.approx(1.4)
+    assert cures.penalties(matrices, 0.0, 0.0) == 0.0
+
+
+def test_class_weights_are_scikit_learns_balanced_ones():
+    from sklearn.utils.class_weight import compute_class_weight
+
+    labels = torch.tensor([0, 0, 0, 1, 2, 2])
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels.numpy())
+    assert cures._balanced(labels, 3).tolist() == pytest.approx(expected)
+
+
+def test_dropout_is_off_unless_asked_for_and_reaches_attention(tmp_path):
+    source = tiny.backbone(tmp_path / "model", dropout=0.4)
+    twice = [run(source, epochs=1, seed=seed).model for seed in (3, 3)]
+    assert all(part.p == 0 for part in twice[0].modules() if isinstance(part, nn.Dropout))
+    assert all(torch.equal(a, b) for a, b in zip(*(tiny.weights(model).values() for model in twice), strict=True))
+    kept = [part.p for part in run(source, {"dropout": 0.2}, epochs=1).model.modules() if isinstance(part, nn.Dropout)]
+    assert len(kept) >= 7 and set(kept) == {0.2}
+
+
+def test_the_best_weights_are_those_of_the_lowest_validation_loss(source):
+    found = run(source, epochs=8, lr=3e-2, head_lr=3e-2)
+    losses = [entry["loss"] for entry in found.history]
+    assert np.argmin(losses) < len(losses) - 1, "the run must get worse at the end for this test to say anything"
+    found.model.load_state_dict(found.best, strict=False)
+    assert cures.measure(found.model, tiny.texts(30, seed=1))["loss"] == pytest.approx(min(losses), abs=1e-5)
+
+
+def test_measures_are_scikit_learns(source):
+    from sklearn.metrics import accuracy_score, f1_score, log_loss
+
+    model, rows = run(source).model, tiny.texts(30, seed=1)
+    probabilities = model.probabilities(list(rows["text"])).double().numpy()
+    probabilities /= probabilities.sum(axis=1, keepdims=True)  # scikit-learn is strict about the seventh digit
+    found = cures.measure(model, rows)
+    assert found["loss"] == pytest.approx(log_loss(rows["label"], probabilities), abs=1e-6)
+    assert found["accuracy"] == accuracy_score(rows["label"], probabilities.argmax(axis=1))
+    assert found["f1"] == pytest.approx(f1_score(rows["label"], probabilities.argmax(axis=1), average="macro"))
