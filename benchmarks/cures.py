@@ -18,7 +18,6 @@ import os
 
 import numpy as np
 import torch
-from datasets import ClassLabel, Dataset, Features, Value
 
 from sft_helpers import cures, data, features, messages, models, resources, training
 from sft_helpers.storage import digest
@@ -43,41 +42,15 @@ def texts(name):
     if name == "reviews":
         return {split: rows.select(np.flatnonzero(data.outside_pairs(rows)).tolist()).select_columns(["text", "label"])
                 for split, rows in data.load("reviews").items()}
-    splits = messages.load()
-    intents = sorted(set(splits["train"]["intent"]) - {messages.OUT_OF_SCOPE})
-    kinds = Features({"text": Value("string"), "label": ClassLabel(names=intents)})
-    found = {}
-    for split, rows in splits.items():
-        kept = [(text, intent) for text, intent in zip(rows["text"], rows["intent"], strict=True) if intent in intents]
-        found[split] = Dataset.from_dict({"text": [text for text, _ in kept],
-                                          "label": [intents.index(intent) for _, intent in kept]}, features=kinds)
-    return found
-
-
-def few(rows, per_label, seed):
-    """Return so many texts of each label, drawn at random; per_label may be a number for each label."""
-    random, labels = np.random.default_rng([seed, 11]), np.array(rows["label"])
-    counts = per_label if isinstance(per_label, (list, tuple)) else [per_label] * (labels.max() + 1)
-    drawn = [random.choice(np.flatnonzero(labels == label), count, replace=False) for label, count in enumerate(counts)]
-    return rows.select(np.sort(np.concatenate(drawn)).tolist())
-
-
-def mislabel(rows, share, seed):
-    """Return the texts with a share of the labels changed to another one, and which rows were changed."""
-    random, labels = np.random.default_rng([seed, 12]), np.array(rows["label"])
-    chosen = random.choice(len(labels), round(share * len(labels)), replace=False)
-    count = rows.features["label"].num_classes
-    labels[chosen] = (labels[chosen] + random.integers(1, count, len(chosen))) % count
-    kinds = Features({"text": Value("string"), "label": rows.features["label"]})
-    return Dataset.from_dict({"text": list(rows["text"]), "label": labels.tolist()}, features=kinds), np.sort(chosen)
+    return messages.by_intent(messages.load())
 
 
 def setting(name, splits, seed):
     """Return the training texts of one seed: few, a fifth mislabelled; or unevenly many, rightly labelled."""
     if name == "imbalanced messages":
         count = splits["train"].features["label"].num_classes
-        return few(splits["train"], [RARE if label % 2 else COMMON for label in range(count)], seed)
-    return mislabel(few(splits["train"], PER_LABEL[name], seed), WRONG, seed)[0]
+        return cures.few(splits["train"], [RARE if label % 2 else COMMON for label in range(count)], seed)
+    return cures.mislabel(cures.few(splits["train"], PER_LABEL[name], seed), WRONG, seed)[0]
 
 
 # ---- one run, in a process of its own where there are several ------------------------------------------------
@@ -109,7 +82,7 @@ def point(job):
     """Train one rung on so many texts a label; return its accuracy on the test texts."""
     name, rung, per_label, draw = job
     splits = _of(name)
-    rows = few(splits["train"], per_label, draw)
+    rows = cures.few(splits["train"], per_label, draw)
 
     def run():
         predicted = {"TF-IDF": tfidf, "static BERT vectors": static}.get(rung, bert)(rung, rows, splits["test"], draw)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from datasets import Dataset, Features, Value
 from torch import nn
 
 from . import environment, evaluation, models, training
@@ -235,3 +236,58 @@ def measure(model, rows):
     predicted = probabilities.argmax(axis=1)
     return {"loss": float(-np.log(np.maximum(given, 1e-12)).mean()), "accuracy": float((predicted == labels).mean()),
             "f1": evaluation.macro_f1(labels, predicted)}
+
+
+def few(rows, per_label, seed):
+    """Draw texts of each label at random.
+
+    Parameters
+    ----------
+    rows : datasets.Dataset
+        With the columns ``text`` and ``label`` (ClassLabel).
+    per_label : int or list of int
+        How many of each label, or a number for each.
+    seed : int
+
+    Returns
+    -------
+    datasets.Dataset
+        In their old order.
+
+    Raises
+    ------
+    ValueError
+        A label has fewer texts.
+    """
+    random, labels, names = np.random.default_rng([seed, 11]), np.array(rows["label"]), rows.features["label"].names
+    counts = per_label if isinstance(per_label, list) else [per_label] * len(names)
+    drawn = []
+    for label, count in enumerate(counts):
+        there = np.flatnonzero(labels == label)
+        if len(there) < count:
+            raise ValueError(f"{names[label]!r} has {len(there)} texts; {count} were asked for.")
+        drawn.append(random.choice(there, count, replace=False))
+    return rows.select(np.sort(np.concatenate(drawn)).tolist())
+
+
+def mislabel(rows, share, seed):
+    """Give a share of the texts another label, drawn at random among the others.
+
+    Parameters
+    ----------
+    rows : datasets.Dataset
+        With the columns ``text`` and ``label`` (ClassLabel).
+    share : float
+    seed : int
+
+    Returns
+    -------
+    datasets.Dataset
+    ndarray of int
+        The rows that have a wrong label now.
+    """
+    random, labels, kind = np.random.default_rng([seed, 12]), np.array(rows["label"]), rows.features["label"]
+    chosen = random.choice(len(labels), round(share * len(labels)), replace=False)
+    labels[chosen] = (labels[chosen] + random.integers(1, kind.num_classes, len(chosen))) % kind.num_classes
+    content = {"text": list(rows["text"]), "label": labels.tolist()}
+    return Dataset.from_dict(content, features=Features({"text": Value("string"), "label": kind})), np.sort(chosen)

@@ -5,7 +5,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets import Dataset, DatasetDict
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from . import data, resources
 
@@ -91,6 +91,30 @@ def load(source=SHIPPED, seed=0):
     data.check_splits(inside, path)
     data.check_texts_apart(rows, path)
     return _dataset_dict(rows, data.SPLITS)
+
+
+def by_intent(splits):
+    """Return messages as texts with a class label each, the intent; those out of scope are left out.
+
+    Parameters
+    ----------
+    splits : datasets.DatasetDict
+        From ``load``.
+
+    Returns
+    -------
+    datasets.DatasetDict
+        With the columns ``text`` and ``label`` (ClassLabel, in alphabetical order).
+    """
+    intents = sorted(set(splits["train"]["intent"]))
+    kinds = Features({"text": Value("string"), "label": ClassLabel(names=intents)})
+    found = {}
+    for split, rows in splits.items():
+        kept = [(text, intents.index(intent)) for text, intent in zip(rows["text"], rows["intent"], strict=True)
+                if intent != OUT_OF_SCOPE]
+        found[split] = Dataset.from_dict(dict(zip(("text", "label"), map(list, zip(*kept, strict=True)), strict=True)),
+                                         features=kinds)
+    return DatasetDict(found)
 
 
 def load_shop(name):

@@ -158,3 +158,18 @@ def test_measures_are_scikit_learns(source):
     assert found["loss"] == pytest.approx(log_loss(rows["label"], probabilities), abs=1e-6)
     assert found["accuracy"] == accuracy_score(rows["label"], probabilities.argmax(axis=1))
     assert found["f1"] == pytest.approx(f1_score(rows["label"], probabilities.argmax(axis=1), average="macro"))
+
+
+def test_few_and_mislabelled_texts_are_as_many_as_asked_for():
+    rows = tiny.texts(60)
+    drawn = cures.few(rows, 7, seed=1)
+    assert np.bincount(drawn["label"]).tolist() == [7, 7]
+    assert set(drawn["text"]) <= set(rows["text"]) and list(cures.few(rows, 7, 1)["text"]) == list(drawn["text"])
+    assert list(cures.few(rows, 7, 2)["text"]) != list(drawn["text"])
+    assert np.bincount(cures.few(rows, [2, 9], seed=1)["label"]).tolist() == [2, 9]
+    with pytest.raises(ValueError, match="'with' has .* texts; 59 were asked for"):
+        cures.few(rows, [1, 59], seed=1)
+    wrong, chosen = cures.mislabel(drawn, 0.5, seed=1)
+    changed = np.flatnonzero(np.array(wrong["label"]) != np.array(drawn["label"]))
+    assert changed.tolist() == chosen.tolist() and len(changed) == 7
+    assert list(wrong["text"]) == list(drawn["text"])

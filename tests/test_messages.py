@@ -227,3 +227,14 @@ def test_a_changed_shipped_shop_is_refused(tmp_path, monkeypatch):
     path.write_text(GOOD.replace("Ines", "Inez"), encoding="utf-8")
     with pytest.raises(resources.ResourceError, match="shop.toml is not the file"):
         messages.load_shop("plant_nursery")
+
+
+def test_messages_by_intent_keep_text_and_order_and_leave_out_what_is_out_of_scope():
+    splits = messages.load()
+    by_intent = messages.by_intent(splits)
+    for split, rows in by_intent.items():
+        names = rows.features["label"].names
+        assert names == sorted(messages.INTENTS)
+        expected = [(text, intent) for text, intent in zip(splits[split]["text"], splits[split]["intent"], strict=True)
+                    if intent != messages.OUT_OF_SCOPE]
+        assert [(row["text"], names[row["label"]]) for row in rows] == expected
