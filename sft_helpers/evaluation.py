@@ -1,5 +1,7 @@
-"""Accuracy with an interval, and the contrast pairs' stricter score."""
+"""Accuracy with an interval, two classifiers compared on the same texts, and the contrast pairs' stricter score."""
 
+import math
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -43,15 +45,81 @@ def accuracy(labels, predictions, resamples=2000, confidence=0.95, seed=0):
     ----------
     Efron: Bootstrap Methods: Another Look at the Jackknife, Annals of Statistics 7(1), 1979.
     """
+    return _mean(_right(labels, predictions), resamples, confidence, seed)
+
+
+def difference(labels, first, second, resamples=2000, confidence=0.95, seed=0):
+    """Return by how much the first classifier's accuracy exceeds the second's on the same texts (lesson 10, section 2).
+
+    Parameters
+    ----------
+    labels : array-like of int, shape (n,)
+    first, second : array-like of int, shape (n,) or (runs, n)
+        Predictions, as in ``accuracy``. Each bootstrap draw takes the same texts for both.
+    resamples : int
+    confidence : float
+    seed : int
+
+    Returns
+    -------
+    Interval
+        From -1 to 1.
+
+    Raises
+    ------
+    ValueError
+        The three differ in length or are empty.
+    """
+    return _mean(_right(labels, first) - _right(labels, second), resamples, confidence, seed)
+
+
+def mcnemar(labels, first, second):
+    """Return the exact p-value of McNemar's test on two classifiers' answers to the same texts (lesson 10, section 2).
+
+    Parameters
+    ----------
+    labels : array-like of int, shape (n,)
+    first, second : array-like of int, shape (n,)
+
+    Returns
+    -------
+    float
+        If both were equally good: the chance that the texts on which only one of them is right are shared out at
+        least as unevenly as here. 1 where there are none.
+
+    Raises
+    ------
+    ValueError
+        The three differ in length or are empty, or hold several runs.
+
+    References
+    ----------
+    McNemar: Note on the Sampling Error of the Difference Between Correlated Proportions or Percentages,
+    Psychometrika 12, 1947.
+    """
+    if np.ndim(first) != 1 or np.ndim(second) != 1:
+        raise ValueError("mcnemar compares one run with one run.")
+    ahead = _right(labels, first) - _right(labels, second)
+    won, lost = int((ahead > 0).sum()), int((ahead < 0).sum())
+    tail = sum(math.comb(won + lost, k) for k in range(max(won, lost), won + lost + 1))
+    return float(min(1, Fraction(2 * tail, 2 ** (won + lost))))
+
+
+def _right(labels, predictions):
+    """The share of runs that are right about each text, shape (n,)."""
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     if labels.ndim != 1 or not len(labels) or predictions.ndim > 2 or predictions.shape[-1:] != labels.shape:
         raise ValueError(f"labels and predictions must be two equally long lists, got shapes {labels.shape} and "
                          f"{predictions.shape}.")
-    right = np.atleast_2d(labels == predictions).mean(axis=0)
-    draws = np.random.default_rng(seed).integers(0, len(right), (resamples, len(right)))
+    return np.atleast_2d(labels == predictions).mean(axis=0)
+
+
+def _mean(values, resamples, confidence, seed):
+    """The mean of one value for each text, with its bootstrap percentile interval."""
+    draws = np.random.default_rng(seed).integers(0, len(values), (resamples, len(values)))
     tail = (1 - confidence) / 2
-    low, high = np.quantile(right[draws].mean(axis=1), [tail, 1 - tail])
-    return Interval(float(right.mean()), float(low), float(high))
+    low, high = np.quantile(values[draws].mean(axis=1), [tail, 1 - tail])
+    return Interval(float(values.mean()), float(low), float(high))
 
 
 def columns(predictions, chosen):

@@ -68,6 +68,21 @@ def test_predictions_are_kept_beside_the_notebook_and_block_nothing(tmp_path, mo
     assert (tmp_path / "predictions.damaged").read_text() == "{damaged"
 
 
+def test_the_ledger_is_read_in_the_order_of_the_lessons(tmp_path, monkeypatch):
+    path = tmp_path / "predictions.json"
+    monkeypatch.setenv("SFT_LEDGER", str(path))
+    monkeypatch.setattr(exercises, "_guesses", {})
+    assert exercises.ledger() == {}
+    for key, guess in (("10.1", 20), ("01.2", 0.5), ("03.3", 80)):
+        exercises.predict(key, guess)
+    exercises.outcome("10.1", 0)
+    exercises.outcome("01.2", 0.75)
+    assert list(exercises.ledger().items()) == [("01.2", (0.5, 0.75)), ("10.1", (20.0, 0.0))]
+    for damaged in ("{", "[1]", '{"01.1": 3}', '{"01.1": {"outcome": 1}}', '{"01.1": {"guess": "x", "outcome": 1}}'):
+        path.write_text(damaged)
+        assert exercises.ledger() == {}
+
+
 def test_a_ledger_that_cannot_be_written_is_said_and_blocks_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(exercises, "_guesses", {})
     for place in (tmp_path / "missing" / "predictions.json", tmp_path):

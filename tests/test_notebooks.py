@@ -217,3 +217,31 @@ def test_the_glossary_names_lessons_that_use_the_word():
 @each_lesson
 def test_the_glossary_is_one_click_away(path):
     assert "(../docs/glossary.md)" in read(path).cells[0].source
+
+
+def references(path):
+    """The works that a lesson cites: (year, title without marks and case, its arXiv number if it has one)."""
+    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    cited = re.findall(r"^- .+? \((\d{4})\)\. (.+)$", text.partition("## References")[2], re.M)
+    return {(year, plain_title(rest)): re.search(r"abs/(\d{4}\.\d{5})", rest) for year, rest in cited}
+
+
+def plain_title(text):
+    return re.sub(r"\W+", " ", re.split(r"(?<=[.?!])\s", text.replace("*", ""))[0].split(" (")[0].lower()).strip()
+
+
+def test_the_bibliography_holds_what_the_lessons_cite_and_nothing_else():
+    listed = {}
+    for line in (ROOT / "docs" / "bibliography.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("- "):
+            year, rest, lessons = re.fullmatch(r"- .+? \((\d{4})\)\. (.+) \(lessons? ([\d, ]+)\)", line).groups()
+            listed[year, plain_title(rest)] = rest, lessons.split(", ")
+    cited = {}
+    for path in LESSONS:
+        found = references(path)
+        assert found, path.name
+        for work, number in found.items():
+            cited.setdefault(work, []).append(path.stem[:2])
+            assert work in listed, f"{path.name} cites {work}, which docs/bibliography.md lacks"
+            assert number is None or number.group(1) in listed[work][0], work
+    assert {work: lessons for work, (_rest, lessons) in listed.items()} == cited

@@ -49,6 +49,22 @@ def outcome(key, value):
         print(f"You guessed {_guesses[key]:g}; it came out as {value:.3g}.")
 
 
+def ledger():
+    """Return the guesses whose results are known.
+
+    Returns
+    -------
+    dict from str to (float, float)
+        For each key the guess and what came out, in the order of the lessons; empty where nothing was guessed.
+    """
+    try:
+        entries = json.loads(_place().read_text(encoding="utf-8"))
+        return {key: (float(entry["guess"]), float(entry["outcome"])) for key, entry in sorted(entries.items())
+                if "outcome" in entry}
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):  # none there, or damaged
+        return {}
+
+
 def check(key, answer=None):
     """Check the answer to an exercise: "solved", or a hint.
 
@@ -98,9 +114,13 @@ def progress(lesson):
     print(f"Lesson {lesson}: {len(done)} of {len(keys)} exercises solved" + (f" ({', '.join(done)})" if done else ""))
 
 
+def _place():
+    return Path(os.environ.get("SFT_LEDGER") or LEDGER).resolve()  # a link stays a link
+
+
 def _write(key, entry):
     """Write one entry into the ledger; whatever stands in the way is said, and blocks nothing."""
-    path = Path(os.environ.get("SFT_LEDGER") or LEDGER).resolve()  # a link stays a link
+    path = _place()
     try:
         if path.exists() and not path.is_file():
             return  # a device such as /dev/null: nobody wants a ledger
