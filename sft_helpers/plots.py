@@ -4,6 +4,7 @@ import base64
 import io
 
 import matplotlib.pyplot as plt
+import numpy as np
 from IPython.display import display
 
 # Okabe and Ito: Color Universal Design, 2008
@@ -73,8 +74,6 @@ def boundary(axis, decide, points, labels, names=("class 0", "class 1"), margin=
     resolution : int
         Grid points a side.
     """
-    import numpy as np
-
     low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
     x, y = np.meshgrid(np.linspace(low[0], high[0], resolution), np.linspace(low[1], high[1], resolution))
     probability = np.asarray(decide(np.column_stack([x.ravel(), y.ravel()]))).reshape(x.shape)
@@ -132,7 +131,6 @@ def word_maps(tables, groups):
     -------
     matplotlib.figure.Figure
     """
-    import numpy as np
     from sklearn.decomposition import PCA
 
     figure, axes = subplots(1, len(tables), figsize=(9, 4.6))
@@ -153,6 +151,91 @@ def word_maps(tables, groups):
         axis.margins(0.12)
     axes[0].set_ylabel("second direction")
     axes[-1].legend(fontsize=8, loc="best")
+    return figure
+
+
+def neighbours(vectors, word, groups, count=8):
+    """Draw a word's nearest neighbours: their cosines, and where they lie on the map of other words (PCA).
+
+    Parameters
+    ----------
+    vectors : gensim.models.KeyedVectors
+    word : str
+        Where the table lacks it, the figure says so.
+    groups : dict of str to list of str
+        The words of the map, as in ``word_maps``.
+    count : int
+        Neighbours to show.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from sklearn.decomposition import PCA
+
+    figure, (left, right) = subplots(1, 2, figsize=(9, 4.2), width_ratios=[2, 3])
+    if word not in vectors:
+        left.set_title(f"“{word}” is not in this table", parse_math=False)
+        left.axis("off")
+        right.axis("off")
+        return figure
+    found = vectors.most_similar(word, topn=count)
+    names = [name for name, _ in found]
+    left.barh(names[::-1], [cosine for _, cosine in found[::-1]], color=BLUE)
+    left.set_title(f"Next to “{word}” lives “{names[0]}”", parse_math=False)
+    left.set(xlabel="cosine", xlim=(0, 1))
+    left.grid(axis="y", visible=False)
+    known = [other for words in groups.values() for other in words if other in vectors]
+    known = known if len(known) > 2 else [word, *names]
+    unit = {other: vectors.get_vector(other, norm=True) for other in {word, *names, *known}}
+    plane = PCA(2, random_state=0).fit(np.array([unit[other] for other in known]))
+    for others, colour, marker in ((known, GREY, "o"), (names, BLUE, "^"), ([word], RED, "*")):
+        for other, spot in zip(others, plane.transform(np.array([unit[other] for other in others])), strict=True):
+            right.scatter(*spot, color=colour, marker=marker, s=120 if marker == "*" else 22)
+            if marker != "^":  # the neighbours' names stand on the left
+                right.annotate(other, spot, xytext=(5, 3), textcoords="offset points", fontsize=8, color=colour,
+                               parse_math=False)
+    right.set(title="Its neighbours (▲) on the map", xlabel="first direction", ylabel="second direction",
+              xticks=[], yticks=[])
+    right.margins(0.12)
+    return figure
+
+
+def race(paths, loss, levels=(1, 5, 15, 30, 60, 90), frame=((-10, 5), (-3, 3))):
+    """Draw the ways of several optimizers over one loss with two weights, whose lowest point is (0, 0).
+
+    Parameters
+    ----------
+    paths : dict of str to array, shape (steps + 1, 2)
+        For each walker the places where it stood; one that leaves the frame by far is not followed.
+    loss : callable
+        ``loss(w1, w2)`` for arrays.
+    levels : sequence of float
+        Losses at which to draw a contour line.
+    frame : ((float, float), (float, float))
+        Smallest and largest w1 and w2.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axis = subplots(figsize=(9, 3.8))
+    across, up = np.meshgrid(*(np.linspace(*limits, 200) for limits in frame))
+    axis.contour(across, up, loss(across, up), levels=levels, colors="#BBBBBB", linewidths=1)
+    axis.plot(0, 0, "+", color=BLACK, markersize=12)
+    ends = {}
+    for (name, path), look in zip(paths.items(), ("o-", "s--", "^:", "D-."), strict=False):
+        path = np.asarray(path, dtype=float)
+        ends[name] = np.nan_to_num(np.linalg.norm(path[-1]), nan=np.inf)
+        away = f"{ends[name]:.2f}" if ends[name] < 1000 else "very far"
+        lost = ~(np.abs(path) < 2 * np.abs(frame).max(axis=1)).all(axis=1)
+        followed = path[:np.argmax(lost) + 1] if lost.any() else path
+        axis.plot(*followed.T, look, markersize=3.5, linewidth=1.2, label=f"{name}: ends {away} away")
+    nearest = min(ends, key=ends.get)
+    axis.set(title=f"After {len(path) - 1} steps nearest: {nearest}", xlabel="weight w₁ (flat direction)",
+             ylabel="w₂ (steep)", xlim=frame[0], ylim=frame[1])
+    axis.grid(False)
+    axis.legend(fontsize=9, loc="upper right", frameon=True)
     return figure
 
 
@@ -239,6 +322,31 @@ def attention_map(axis, weights, tokens=None):
     axis.set_xticks(places, tokens, fontsize=9, rotation=60, ha="right", rotation_mode="anchor")
 
 
+def attention_head(tokens, weights, layer, head):
+    """Draw one head's attention map, with the place that most attention goes to in the title.
+
+    Parameters
+    ----------
+    tokens : list of str
+    weights : ndarray, shape (layers, heads, n, n)
+    layer, head : int
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    shown = weights[layer, head]
+    shares = list(zip(shown.mean(axis=0), tokens, strict=True))
+    shares += [(shown.diagonal(offset=offset).mean(), place) for offset, place in
+               ((0, "the token itself"), (-1, "the token before"), (1, "the token after"))]
+    share, place = max(shares, key=lambda pair: pair[0])
+    figure, axis = subplots(figsize=(6.4, 5))
+    attention_map(axis, shown, tokens)
+    axis.set_title(f"Layer {layer}, head {head}: {100 * share:.0f} % goes to {place}", parse_math=False)
+    axis.set(ylabel="who listens", xlabel="to whom")
+    return figure
+
+
 def confusion(counts, names):
     """Draw a confusion matrix: true labels down, predicted labels across, counts in the cells.
 
@@ -253,6 +361,11 @@ def confusion(counts, names):
     """
     size = min(14.0, 2.6 + 0.42 * len(names))
     figure, axis = subplots(figsize=(size + 1.0, size))
+    _confusion(axis, counts, names)
+    return figure
+
+
+def _confusion(axis, counts, names):
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, line in enumerate(counts):
@@ -264,6 +377,115 @@ def confusion(counts, names):
     axis.set_yticks(range(len(names)), names)
     axis.set(xlabel="predicted", ylabel="true")
     axis.grid(False)
+
+
+def threshold(probabilities, labels, names, at=0.5):
+    """Draw what a threshold does: the confusion matrix it gives, and the scores that every threshold would give.
+
+    Parameters
+    ----------
+    probabilities : array, shape (n,)
+        Of the second label. A text is taken for it from the threshold on.
+    labels : array of 0 and 1, shape (n,)
+    names : sequence of str
+        Of the two labels.
+    at : float
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    probabilities, labels = np.asarray(probabilities), np.asarray(labels)
+    grid = np.linspace(0.01, 0.99, 99)
+    figure, (left, right) = subplots(1, 2, figsize=(9, 3.6), width_ratios=[2, 3])
+    said = (probabilities >= at).astype(int)
+    _confusion(left, np.array([[np.sum((labels == a) & (said == b)) for b in (0, 1)] for a in (0, 1)]), names)
+    precision, recall, correct = _scores(said, labels)
+    left.set_title(f"{100 * correct:.1f} % right at {at:.2f}")
+    curves = 100 * np.array([_scores(probabilities >= step, labels) for step in grid])
+    for name, curve, line in zip(("precision", "recall", "accuracy"), curves.T, ("-", "--", ":"), strict=True):
+        right.plot(grid, curve, line, label=name)
+    right.axvline(at, color=GREY, linewidth=1)
+    right.set(title=f"Precision {_percent(precision)}, recall {_percent(recall)}", xlim=(0, 1), ylim=(0, 104),
+              xlabel=f"threshold on the probability of “{names[1]}”", ylabel="score (%)")
+    right.legend(loc="lower left")
+    return figure
+
+
+def _scores(said, labels):
+    """Return precision, recall and accuracy for label 1; precision is NaN where nothing is taken for label 1."""
+    hits = np.sum((said == 1) & (labels == 1))
+    precision = hits / np.sum(said) if np.any(said) else np.nan
+    return precision, hits / max(1, np.sum(labels)), np.mean(said == labels)
+
+
+def _percent(share):
+    return "undefined" if np.isnan(share) else f"{100 * share:.0f} %"
+
+
+def verdicts(found, chosen, labels, names):
+    """Draw how often several sets of verdicts are right, and the confusion matrix of one of them.
+
+    Parameters
+    ----------
+    found : dict of (str, str) to ndarray of int, shape (n,)
+        Predicted labels.
+    chosen : (str, str)
+        Whose confusion matrix is drawn.
+    labels : ndarray of int, shape (n,)
+    names : list of str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, (left, right) = subplots(1, 2, figsize=(9, 3.6), width_ratios=[3, 2])
+    right_share = {key: 100 * np.mean(predicted == labels) for key, predicted in found.items()}
+    keys = list(found)[::-1]
+    bars = left.barh([", ".join(key) for key in keys], [right_share[key] for key in keys],
+                     color=[BLUE if key == chosen else "#C9C9C9" for key in keys])
+    left.bar_label(bars, fmt="%.1f", padding=3, fontsize=9)
+    left.set(title=f"{', '.join(chosen)}: {right_share[chosen]:.1f} % right", xlabel="validation right (%)",
+             xlim=(0, 100))
+    left.grid(axis="y", visible=False)
+    counts = np.zeros((len(names), len(names)), dtype=int)
+    np.add.at(counts, (labels, found[chosen]), 1)
+    _confusion(right, counts, names)
+    most = counts.sum(axis=0).argmax()
+    right.set_title(f"{counts.sum(axis=0)[most]} times “{names[most]}”")
+    return figure
+
+
+def learning_rate(rows, rate):
+    """Draw recorded runs, epoch by epoch, one learning rate standing out from the others.
+
+    Parameters
+    ----------
+    rows : list of dict
+        With ``lr`` and, a number for each epoch, ``train_loss``, ``loss`` and ``accuracy`` (on validation);
+        several runs of one rate are averaged.
+    rate : float
+        The one that stands out.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, (left, right) = subplots(1, 2, figsize=(9, 3.6))
+    rates = sorted({row["lr"] for row in rows}, key=lambda other: (other == rate, other))  # the chosen one on top
+    for other in rates:
+        mean = {what: np.mean([row[what] for row in rows if row["lr"] == other], axis=0)
+                for what in ("train_loss", "loss", "accuracy")}
+        epochs = np.arange(1, len(mean["loss"]) + 1)
+        train, validation, linewidth = (BLUE, RED, 2.5) if other == rate else ("#C9C9C9", "#C9C9C9", 1)
+        left.plot(epochs, mean["train_loss"], "o-", color=train, linewidth=linewidth, label="training")
+        left.plot(epochs, mean["loss"], "^--", color=validation, linewidth=linewidth, label="validation")
+        right.plot(epochs, 100 * mean["accuracy"], "^--", color=validation, linewidth=linewidth)
+    left.legend(*([found[-2:] for found in left.get_legend_handles_labels()]))
+    left.set(title=f"Rate {rate:.0e}: training loss {mean['train_loss'][-1]:.2f}", xlabel="epoch",
+             ylabel="cross-entropy", xticks=epochs)
+    right.set(title=f"{100 * mean['accuracy'][-1]:.1f} % right (grey: other rates)", xlabel="epoch",
+              ylabel="right on validation (%)", xticks=epochs)
     return figure
 
 

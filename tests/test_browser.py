@@ -1,4 +1,4 @@
-"""Lesson 13 in a real browser: run it in JupyterLab, send a message, correct it, see the new answer, keyboard alone."""
+"""The controls in a real browser, keyboard alone: lesson 13's chat learns a correction, a slider draws anew."""
 
 import json
 import os
@@ -8,10 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSON = "13_personal_assistant.ipynb"
+KNOBS = "knobs.ipynb"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 RUN_SECONDS = 900  # only to notice a hang
 
@@ -20,9 +22,12 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is install
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """The address of a JupyterLab of its own that shows a copy of the notebooks."""
+    """Gives the address of a notebook in a JupyterLab of its own, which has a copy of them and one with knobs."""
     home = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", home / "course" / "notebooks")
+    cell = nbformat.v4.new_code_cell("from sft_helpers import widgets\nknobs = widgets.neuron_knobs()")
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), home / "course" / "notebooks" / KNOBS)
     (home / "course" / "data").symlink_to(ROOT / "data")
     (home / "course" / "benchmarks").symlink_to(ROOT / "benchmarks")
     settings = home / "settings" / "@jupyterlab" / "notebook-extension"
@@ -47,10 +52,41 @@ def lab(tmp_path_factory):
             time.sleep(0.2)
         else:
             pytest.fail(f"JupyterLab did not start: {(home / 'log').read_text(encoding='utf-8')}")
-        yield f"http://127.0.0.1:{about['port']}/lab/tree/notebooks/{LESSON}?token={about['token']}"
+        yield lambda notebook: (f"http://127.0.0.1:{about['port']}/lab/workspaces/{notebook[:5]}/tree/notebooks/"
+                                f"{notebook}?token={about['token']}")
     finally:
         server.terminate()
         server.wait(30)
+
+
+def run_all(playwright, address):
+    """Open a notebook and run its cells; returns the page."""
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    page.goto(address)
+    page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=60_000)
+    page.locator(".jp-NotebookPanel-toolbar").get_by_text("Python 3").wait_for()  # the kernel's name
+    page.get_by_text("| Idle").wait_for(timeout=60_000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    return page
+
+
+def test_a_slider_draws_anew(lab):
+    from playwright.sync_api import expect, sync_playwright
+
+    with sync_playwright() as playwright:
+        page = run_all(playwright, lab(KNOBS))
+        picture = page.get_by_role("img", name="h = sigmoid(1·a + 0)")
+        expect(picture).to_be_visible(timeout=120_000)
+        before = picture.get_attribute("src")
+        slider = page.get_by_role("slider").first
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        picture = page.get_by_role("img", name="h = sigmoid(1.1·a + 0)")
+        expect(picture).to_be_visible(timeout=60_000)
+        assert picture.get_attribute("src") != before
+        page.context.browser.close()
 
 
 def test_the_chat_learns_a_correction(lab):
@@ -59,13 +95,7 @@ def test_the_chat_learns_a_correction(lab):
     expect.set_options(timeout=60_000)  # the rest of the lesson keeps the kernel busy for a while
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1300, "height": 1000})
-        page.goto(lab)
-        page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=60_000)
-        page.locator(".jp-NotebookPanel-toolbar").get_by_text("Python 3").wait_for()  # the kernel's name
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_text("Run All Cells", exact=True).click()
+        page = run_all(playwright, lab(LESSON))
         message = page.get_by_placeholder("Type a message to the shop")
         expect(message).to_be_visible(timeout=1000 * RUN_SECONDS)
         chat = page.locator(".jp-OutputArea-output", has=message)
@@ -99,4 +129,4 @@ def test_the_chat_learns_a_correction(lab):
         picture = os.environ.get("SFT_SCREENSHOT")
         if picture:
             page.screenshot(path=picture)
-        browser.close()
+        page.context.browser.close()

@@ -3,9 +3,13 @@
 import html
 import re
 
+import numpy as np
 import pytest
+from gensim.models import KeyedVectors
+from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
-from sft_helpers import widgets
+from sft_helpers import models, plots, resources, widgets
+from sft_helpers.text import preprocess_text
 from tests.test_assistant import make
 
 MINE = "Is she off the stand?"
@@ -166,3 +170,207 @@ def test_the_neurons_knobs_move_its_picture():
     before = parts["picture"].value
     parts["w"].value = -2.0
     assert parts["picture"].value != before
+
+
+def described(parts):
+    """What the picture says to those who cannot see it."""
+    return html.unescape(re.search(r" alt='([^']*)'", parts["picture"].value).group(1))
+
+
+def test_a_control_is_heard_when_it_is_let_go_and_the_picture_is_described():
+    parts = widgets.neuron_knobs()
+    assert parts["w"].continuous_update is False
+    parts["w"].value, parts["b"].value, parts["activation"].value = 2.0, -3.0, "tanh"
+    assert described(parts) == "h = tanh(2·a − 3)"
+
+
+def test_the_threshold_decides_who_is_taken_for_the_second_label():
+    probabilities, labels = np.array([0.1, 0.4, 0.6, 0.6, 0.9]), np.array([0, 1, 0, 1, 1])
+    parts = widgets.threshold(probabilities, labels, ["bad", "good"])
+    assert described(parts) == "60.0 % right at 0.50; Precision 67 %, recall 67 %"
+    parts["at"].value = 0.6  # from the threshold on, the threshold included
+    assert described(parts) == "60.0 % right at 0.60; Precision 67 %, recall 67 %"
+    parts["at"].value = 0.62
+    assert described(parts) == "60.0 % right at 0.62; Precision 100 %, recall 33 %"
+    parts["at"].value = 0.98
+    assert described(parts) == "40.0 % right at 0.98; Precision undefined, recall 0 %"
+
+
+def test_the_threshold_draws_counts_and_curves_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 200)
+    probabilities = np.clip(0.3 * labels + rng.uniform(0, 0.7, 200), 0, 1)
+    left, right = plots.threshold(probabilities, labels, ["bad", "good"], at=0.3).axes
+    said = probabilities >= 0.3
+    assert [int(text.get_text()) for text in left.texts] == confusion_matrix(labels, said).ravel().tolist()
+    curves = {line.get_label(): line.get_ydata()[29] for line in right.lines[:3]}  # the grid's 30th place is 0.3
+    assert curves == pytest.approx({"precision": 100 * precision_score(labels, said),
+                                    "recall": 100 * recall_score(labels, said),
+                                    "accuracy": 100 * np.mean(said == labels)})
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return models.load_tokenizer(resources.find_backbone())
+
+
+STOP_WORDS = {"the", "was", "not"}
+
+
+def bench_of(parts):
+    """What the tokenizer's bench shows: for each text its words as (look, word), and its (piece, id, mask)."""
+    found = []
+    for block in parts["picture"].value.split("<div style='margin:0 0 14px")[1:]:
+        words = re.findall(r"margin-right:8px; ([^']*)'>([^<]*)<", block)
+        pieces = re.findall(r"<b>([^<]*)</b><br>(\d+)<br>(\d)</span>", block)
+        found.append(([(look, html.unescape(word)) for look, word in words],
+                      [(html.unescape(piece), i, mask) for piece, i, mask in pieces]))
+    return found
+
+
+def test_the_bench_shows_words_pieces_numbers_and_mask_of_a_batch(tokenizer):
+    parts = widgets.tokenizer_bench(("Cold soup.", "The soup wasn't cold at all!"), tokenizer, STOP_WORDS)
+    parts["first"].value = "The tea was definately not late ..."
+    typed = [parts["first"].value, parts["second"].value]
+    batch = tokenizer(typed, padding=True)
+    for text, ids, mask, (words, pieces) in zip(typed, batch["input_ids"], batch["attention_mask"], bench_of(parts),
+                                                strict=True):
+        assert [word for look, word in words if not look] == preprocess_text(text, STOP_WORDS)
+        assert {word for look, word in words if "line-through" in look} <= STOP_WORDS
+        assert pieces == [(piece, str(i), str(m)) for piece, i, m in
+                          zip(tokenizer.convert_ids_to_tokens(ids), ids, mask, strict=True)]
+    assert "line-through" in parts["picture"].value and "0" in {mask for _, _, mask in bench_of(parts)[1][1]}
+
+
+def test_the_static_bench_shows_what_the_live_one_shows(tokenizer, monkeypatch):
+    texts = ("Cold soup.", "The soup was cold.")
+    parts, shown = widgets.tokenizer_bench(texts, tokenizer, STOP_WORDS), []
+    monkeypatch.setattr(widgets, "display", lambda data, **_: shown.append(data))
+    widgets.tokens(texts, tokenizer, STOP_WORDS)
+    assert shown[0]["text/html"] == parts["picture"].value
+    assert "words  (the) soup (was) cold (.)" in shown[0]["text/plain"]
+    assert "mask   1 1 1 1 1 0 0" in shown[0]["text/plain"]
+
+
+HOSTILE = ["<img src=x onerror=alert(1)>", "' onerror='alert(1)", "</b><script>alert(1)</script>", "$\\frac{", "$$", "",
+           "  ", "word " * 2000, "😀 不", "\x00"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_the_bench_takes_whatever_is_typed(tokenizer, text):
+    parts = widgets.tokenizer_bench(("Cold soup.", "Hot soup."), tokenizer, STOP_WORDS)
+    before = parts["picture"].value
+    parts["second"].value = text
+    assert parts["picture"].value != before
+    assert set(re.findall(r"<\s*/?([a-zA-Z!]+)", parts["picture"].value)) <= {"div", "p", "b", "i", "span", "br"}
+
+
+@pytest.fixture
+def vectors():
+    words = {"good": (1, 0, 0), "bad": (0.9, 0.3, 0), "soup": (0, 1, 0), "bread": (0.1, 1, 0.1), "he": (0, 0, 1)}
+    table = KeyedVectors(3)
+    table.add_vectors(list(words), np.array(list(words.values()), dtype=np.float32))
+    return table
+
+
+def test_neighbours_come_from_the_chosen_table_nearest_first(vectors):
+    other = KeyedVectors(3)
+    other.add_vectors(["good", "awful", "he"], np.array([(1, 0, 0), (1, 0, 0.1), (0, 1, 0)], dtype=np.float32))
+    groups = {"verdict": ["good", "bad", "missing"], "food": ["soup", "bread"]}
+    parts = widgets.neighbours({"one": vectors, "two": other}, groups, "soup")
+    assert "“soup” lives “bread”" in described(parts)
+    parts["word"].value = "  GOOD "
+    assert "“good” lives “bad”" in described(parts)
+    parts["table"].value = "two"  # knows fewer than three words of the map
+    assert "“good” lives “awful”" in described(parts)
+    left, right = plots.neighbours(vectors, "good", groups).axes
+    drawn = zip([label.get_text() for label in left.get_yticklabels()], left.patches, strict=True)
+    assert {name: bar.get_width() for name, bar in drawn} == pytest.approx(dict(vectors.most_similar("good", topn=8)))
+    assert {text.get_text() for text in right.texts} == {"good", "bad", "soup", "bread"}
+
+
+@pytest.mark.parametrize("word", HOSTILE)
+def test_a_word_that_the_table_lacks_is_answered_with_a_sentence(vectors, word):
+    parts = widgets.neighbours({"one": vectors}, {"food": ["soup", "bread", "he"]}, "soup")
+    parts["word"].value = word
+    assert described(parts) == f"“{word.strip().lower()[:40]}” is not in this table"
+    assert parts["picture"].value.count("<") == 1 and "'x'" not in parts["picture"].value
+
+
+def test_the_race_walks_with_the_rates_and_steps_of_its_sliders():
+    asked = []
+
+    def draw(steps, **rates):
+        asked.append((steps, rates))
+        ways = {name: np.outer((1 - rate) ** np.arange(steps + 1), (-9.0, 2.0)) for name, rate in rates.items()}
+        return plots.race(ways, lambda a, b: a**2 + b**2)
+
+    parts = widgets.race(draw, {"one": 0.1, "two": 0.1}, (0.1, 0.5, 4.0), steps=10)
+    parts["two"].value, parts["steps"].value = 0.5, 20
+    assert asked[-1] == (20, {"one": 0.1, "two": 0.5})
+    assert described(parts) == "After 20 steps nearest: two"
+    parts["two"].value, parts["steps"].value = 4.0, 20  # leaves for infinity
+    assert described(parts) == "After 20 steps nearest: one"
+
+
+def test_a_racer_that_leaves_the_frame_is_not_followed_and_its_end_is_told():
+    ways = {"near": np.array([(-9, 2), (-1, 0), (3, 4)]), "lost": np.array([(-9, 2), (-9, 40), (np.nan, np.inf)])}
+    axis = plots.race(ways, lambda a, b: a**2 + b**2).axes[0]
+    assert [label.get_text() for label in axis.get_legend().get_texts()] == ["near: ends 5.00 away",
+                                                                           "lost: ends very far away"]
+    lines = {line.get_label().split(":")[0]: line.get_xydata() for line in axis.lines[1:]}
+    assert lines["near"].tolist() == ways["near"].tolist() and len(lines["lost"]) == 2
+
+
+def test_heads_are_shown_as_they_are_and_a_sentence_is_read_once():
+    before, even = np.eye(3, k=-1) + np.diag([1.0, 0, 0]), np.full((3, 3), 1 / 3)
+    sink = np.tile([0.8, 0.1, 0.1], (3, 1))
+    asked = []
+
+    def read(sentence):
+        asked.append(sentence)
+        return ["[CLS]", *sentence.split()], np.array([[before, even], [sink, before.T]])
+
+    parts = widgets.attention_heads(read, "good soup", layers=2, heads=2)
+    assert described(parts) == "Layer 0, head 0: 100 % goes to the token before"
+    parts["layer"].value = 1
+    assert described(parts) == "Layer 1, head 0: 80 % goes to [CLS]"
+    parts["head"].value = 1
+    assert described(parts) == "Layer 1, head 1: 100 % goes to the token after"
+    assert asked == ["good soup"] and (parts["layer"].max, parts["head"].max) == (1, 1)
+    parts["sentence"].value = "bad $\\x{"
+    assert asked[1:] == ["bad $\\x{"]
+    axis = plots.attention_head(*read("good soup"), 1, 0).axes[0]
+    assert axis.images[0].get_array().tolist() == sink.tolist()
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["[CLS]", "good", "soup"]
+
+
+def test_the_chosen_verdicts_are_drawn_as_scikit_learn_counts_them():
+    labels = np.array([0, 0, 1, 1])
+    found = {("mean", "as it is"): np.array([0, 1, 1, 1]), ("mean", "standardised"): labels,
+             ("cls", "as it is"): np.array([1, 1, 1, 1]), ("cls", "standardised"): np.array([0, 0, 0, 1])}
+    parts = widgets.verdicts(found, labels, ["bad", "good"])
+    assert described(parts) == "mean, as it is: 75.0 % right; 3 times “good”"
+    parts["pooling"].value = "cls"
+    assert described(parts) == "cls, as it is: 50.0 % right; 4 times “good”"
+    parts["vectors"].value = "standardised"
+    assert described(parts) == "cls, standardised: 75.0 % right; 3 times “bad”"
+    left, right = plots.verdicts(found, ("mean", "as it is"), labels, ["bad", "good"]).axes
+    assert [int(text.get_text()) for text in right.texts] == \
+        confusion_matrix(labels, found["mean", "as it is"]).ravel().tolist()
+    assert [bar.get_width() for bar in left.patches] == [75, 50, 100, 75]  # from below
+
+
+def test_the_dial_goes_through_the_recorded_rates_and_lifts_one_out():
+    rows = [{"lr": lr, "train_loss": [0.7, loss], "loss": [0.7, loss + 0.1], "accuracy": [0.5, 0.9 - loss]}
+            for lr, loss in ((1e-4, 0.2), (2e-5, 0.4), (1e-4, 0.1))]
+    parts = widgets.learning_rate_dial(rows)
+    assert described(parts) == "Rate 2e-05: training loss 0.40; 50.0 % right (grey: other rates)"
+    parts["rate"].value = 1e-4  # two runs: their mean
+    assert described(parts) == "Rate 1e-04: training loss 0.15; 75.0 % right (grey: other rates)"
+    left, right = plots.learning_rate(rows, 1e-4).axes
+    lines = {line.get_label(): line for line in left.lines[-2:]}
+    assert lines["training"].get_ydata() == pytest.approx([0.7, 0.15])
+    assert lines["validation"].get_ydata() == pytest.approx([0.7, 0.25])
+    assert right.lines[-1].get_ydata() == pytest.approx([50, 75])
+    assert [entry.get_color() for entry in left.get_legend().get_lines()] == [plots.BLUE, plots.RED]
