@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import assistant
+from benchmarks import assistant, data_choice
+from sft_helpers import data
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -126,3 +127,35 @@ def test_runs_of_the_cures_have_their_curves_and_the_epoch_they_would_have_stopp
         for measured in (row["last"], row["best"]):
             assert measured["loss"] > 0 and 0 < measured["accuracy"] < 1
         assert row["machine"] and row["date"] and row["versions"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_training_sets_of_the_data_choice_differ_in_nothing_but_what_their_name_says(seed):
+    train = data.load("reviews")["train"]
+    ordinary, labels = data.outside_pairs(train), np.array(train["label"])
+    known, measured = data_choice.held_out(train, seed)
+    assert len(known) == 2 * len(measured) and sorted(known + measured) == sorted(data.pairs(train))
+    sets = {name: data_choice.training_rows(train, name, seed) for name in data_choice.SETS}
+    for name, (whole, alone) in data_choice.SETS.items():
+        rows = set(sets[name])
+        assert len(rows) == len(sets[name]) == data_choice.COMMON + data_choice.CHANGED
+        assert labels[list(rows)].mean() == 0.5
+        both = sum(rows.issuperset(pair) for pair in known)
+        assert both == whole and sum(not ordinary[row] for row in rows) == 2 * whole + alone
+        assert not rows & {row for pair in measured for row in pair}  # what is measured is never trained on
+        shared = [row for row in rows & set(sets["no pairs"]) if ordinary[row]]
+        assert len(shared) == len(rows) - 2 * whole - alone >= data_choice.COMMON
+
+
+def test_data_choice_has_a_digit_for_each_text_and_pair():
+    found = read("data_choice.json")
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", found["date"]) and found["machine"] and found["versions"]
+    rows = {(row["way"], row["set"], row["seed"]): row for row in found["rows"]}
+    assert len(rows) == len(found["rows"])
+    for way in found["ways"]:
+        for name in data_choice.FEWER.get(way, data_choice.SETS):
+            for seed in range(3):
+                row = rows[way, name, seed]
+                assert [len(row[part]) for part in ("ordinary", "left_out_pairs", "validation_pairs")] == [360, 60, 45]
+                assert set(row["ordinary"]) <= set("01") and set(row["left_out_pairs"]) <= set("012")
+                assert row["precision"] in ("fp32", "bf16") and row["machine"]
