@@ -32,10 +32,10 @@ if __name__ == "__main__":
     if int(stop_after):  # an interruption, the same in every process
         update = training._Run._update
 
-        def stopping(self, *arguments):
+        def stopping(self, *arguments, **named):
             if self.step == int(stop_after):
                 sys.exit(3)
-            update(self, *arguments)
+            update(self, *arguments, **named)
         training._Run._update = stopping
     cut_up, put_together = [], training._whole
     training._whole = lambda tensor: cut_up.append(isinstance(tensor, training.DTensor)) or put_together(tensor)

@@ -528,7 +528,8 @@ def test_two_processes_do_what_one_does(tmp_path, by_one_process):
 def test_a_model_cut_up_among_two_processes_ends_as_a_whole_one(tmp_path, by_one_process, stop_after):
     """FSDP, without an interruption and with one."""
     if stop_after:
-        assert launched(tmp_path, 2, "sharded.py", str(stop_after)).returncode
+        stopped = launched(tmp_path, 2, "sharded.py", str(stop_after))
+        assert stopped.returncode and "TypeError" not in stopped.stderr, stopped.stderr[-3000:]
     done = launched(tmp_path, 2, "sharded.py")
     assert done.returncode == 0 and "2 processes, FSDP" in done.stdout, done.stderr[-3000:]
     assert f"Going on from update {stop_after}" in done.stdout or not stop_after
