@@ -2,6 +2,7 @@
 
 The floors, from the ground up; a module imports only from floors below its own::
 
+    drawn                            what a figure draws, in lines of text
     environment, plots, storage      device, seeds, versions; figures; files that are whole or not there
     resources                        where weights, word lists and data come from
     data                             CSV, shipped and hub data as DatasetDict

@@ -7,6 +7,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 
+from .drawn import drawn
+
 # Okabe and Ito: Color Universal Design, 2008
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, BLACK = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
@@ -46,7 +48,7 @@ def base64_png(figure):
 
 
 def show(figure, alt):
-    """Display a figure with a description for those who cannot see it.
+    """Display a figure with a description for those who cannot see it, and with what it draws for the tests.
 
     Parameters
     ----------
@@ -55,7 +57,7 @@ def show(figure, alt):
         What the figure shows, in a sentence or two.
     """
     display({"image/png": base64_png(figure), "text/plain": f"Figure: {alt}"}, raw=True,
-            metadata={"image/png": {"alt": alt}})
+            metadata={"image/png": {"alt": alt, "drawn": drawn(figure)}})
 
 
 def boundary(axis, decide, points, labels, names=("class 0", "class 1"), margin=0.6, resolution=200):

@@ -88,6 +88,30 @@ def test_what_cannot_be_had_stops_the_run_with_one_sentence(option, value, says)
     assert says in done.stderr and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
 
 
+def test_recording_says_what_moved(course, monkeypatch, capsys):
+    figure = """from sft_helpers import plots
+figure, axis = plots.subplots()
+axis.plot([0, 10], [0, {}])
+axis.set(xlim=(0, 10), ylim=(0, 10), title={!r})
+plots.show(figure, "a line")"""
+    add(course, "00_a", "data = 'reviews'", "print('loss 0.50')", "print('steady')", "print('few')",
+        figure.format(5, "A line"), figure.format(5, "A line"))
+    run(course, monkeypatch, "outputs")
+    assert "cell" not in capsys.readouterr().out.partition("KiB")[2].replace("new", "")
+    path = course.NOTEBOOKS / "00_a.ipynb"
+    notebook = nbformat.read(path, 4)
+    for cell, source in zip(notebook.cells[1:], ("print('loss 0.53')", "print('steady')", "print('many')",
+                                                 figure.format(6, "A line"), figure.format(5, "A curve")), strict=True):
+        cell.source = source
+    nbformat.write(notebook, path)
+    run(course, monkeypatch, "outputs")
+    said = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert said == ["cell 2 (print('loss 0.53')): numbers moved by at most 0.03",
+                    "cell 4 (print('many')): more than numbers changed",
+                    "cell 5 (from sft_helpers import plots): figure moved by at most 100 thousandths of an axis",
+                    "cell 6 (from sft_helpers import plots): more than numbers changed"]
+
+
 def test_badges_are_written_everywhere(course, monkeypatch):
     for path in (ROOT / "pyproject.toml", ROOT / "README.md", *sorted((ROOT / "notebooks").glob("*.ipynb"))):
         target = course.ROOT / path.relative_to(ROOT)

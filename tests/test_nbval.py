@@ -1,5 +1,6 @@
 """nbval must be able to fail: a changed output, a moved number, a cleared output are shown to be noticed."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 
-from conftest import settle
+from tests.nbval_compare import settle
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,9 +30,12 @@ def run(folder, source, stored, **metadata):
     notebook = nbformat.v4.new_notebook(cells=[cell])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, folder / "demo.ipynb")
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder / "demo.ipynb")],
+    return pytest_on(folder).returncode
+
+
+def pytest_on(folder):
+    return subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder / "demo.ipynb")],
                           cwd=ROOT, capture_output=True, text=True)
-    return done.returncode
 
 
 @pytest.mark.parametrize(("printed", "stored", "metadata", "passes"), [
@@ -42,6 +47,45 @@ def run(folder, source, stored, **metadata):
 ])
 def test_a_changed_output_fails(folder, printed, stored, metadata, passes):
     assert (run(folder, f"print({printed!r})", stored, **metadata) == 0) is passes
+
+
+FIGURE = """from sft_helpers import plots
+figure, axis = plots.subplots()
+axis.bar(["frozen", "tuned"], [70, {}])
+axis.set(ylim=(0, 100), title="Tuning helps")
+plots.show(figure, "two bars")"""
+
+
+@pytest.mark.parametrize(("height", "metadata", "passes"), [
+    (80, {}, True), (83, {}, False), (83, {"tolerance": {"abs": 1, "figure": 40}}, True),
+    (83, {"tolerance": {"abs": 5}}, False)])
+def test_a_figure_that_draws_something_else_fails(folder, height, metadata, passes):
+    cell = nbformat.v4.new_code_cell(FIGURE.format(80))
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    NotebookClient(notebook, timeout=100).execute()
+    assert "image/png" in cell.outputs[0].data
+    cell.source, cell.metadata = FIGURE.format(height), metadata
+    nbformat.write(notebook, folder / "demo.ipynb")
+    assert (pytest_on(folder).returncode == 0) is passes
+
+
+def test_the_page_shows_what_differed(folder):
+    assert run(folder, "print('accuracy 0.71')", "accuracy 0.72\n") != 0
+    page = (folder.parent / "nbval.html").read_text(encoding="utf-8")
+    assert "demo.ipynb, cell 0" in page and "1 cells failed" in page
+    assert re.search(r"accuracy(&nbsp;| )0\.7<span class=\"diff_chg\">2</span>", page)
+
+
+def test_kernels_and_their_children_have_no_network(folder):
+    source = """import subprocess, sys, urllib.request
+ask = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
+try:
+    urllib.request.urlopen("http://example.org", timeout=1)
+except OSError as error:
+    print("cut" in str(error))
+print("cut" in subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True).stderr)"""
+    assert run(folder, source, "True\nTrue\n") == 0
 
 
 @pytest.mark.parametrize("fresh", ["loss 0.51 of 10, x2", "loss  0.49 of  10, x2"])

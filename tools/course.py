@@ -7,6 +7,7 @@
 
 import argparse
 import json
+import math
 import os
 import re
 import sys
@@ -146,7 +147,7 @@ def outputs(arguments):
              for path in (lesson, NOTEBOOKS / "solutions" / lesson.name) if path.is_file()]
     for path in paths:
         began = time.perf_counter()
-        notebook = nbformat.read(path, as_version=4)
+        notebook, before = (nbformat.read(path, as_version=4) for _ in range(2))
         NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
                        store_widget_state=False, coalesce_streams=True, extra_arguments=list(QUIET_KERNEL),
                        resources={"metadata": {"path": str(path.parent)}}).execute()
@@ -155,6 +156,42 @@ def outputs(arguments):
         nbformat.write(notebook, path)
         print(f"{path.relative_to(NOTEBOOKS)}: {time.perf_counter() - began:.1f} s, "
               f"{path.stat().st_size / 1024:.0f} KiB", flush=True)
+        for line in changes(before, notebook):
+            print(f"  {line}", flush=True)
+
+
+def changes(before, after):
+    """Say which outputs changed, cell by cell: numbers and figures by how much, and whether words did.
+
+    Parameters
+    ----------
+    before, after : nbformat.NotebookNode
+
+    Yields
+    ------
+    str
+    """
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    from tests.nbval_compare import DRAWN, moved, settled
+
+    old = {cell.id: cell.outputs for cell in before.cells if cell.cell_type == "code"}
+    for cell in after.cells:
+        if cell.cell_type != "code" or (cell.id not in old and not cell.outputs):
+            continue
+        name = f"cell {cell.execution_count} ({cell.source.strip().partition(chr(10))[0][:60]})"
+        if cell.id not in old:
+            yield f"{name}: new"
+            continue
+        anything = {"abs": math.inf, "integers": True, "figure": math.inf}
+        stored, fresh = ([(output.get("text"), *(output.get("data", {}).get(kind) for kind in ("text/plain", DRAWN)))
+                          for output in outputs] for outputs in settled(old[cell.id], cell.outputs, anything))
+        distances = zip(("numbers", "figure"), moved(old[cell.id], cell.outputs), ("", " thousandths of an axis"),
+                        strict=True)
+        by = [f"{what} moved by at most {distance:.3g}{unit}" for what, distance, unit in distances if distance]
+        if stored != fresh:
+            by.append("more than numbers changed")
+        if by and "why_not_compared" not in cell.metadata:
+            yield f"{name}: {', '.join(by)}"
 
 
 def tidy(notebook):
