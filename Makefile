@@ -1,7 +1,7 @@
 # make run        set up, then run every lesson (LESSONS="03 04" for some; BACKBONE=…, DATA=… for others)
 # make test       set up, then run all tests, nbval on every lesson included
 # make lab        open JupyterLab at lesson 00
-# make test-deep  what takes longer: 200 interruptions of a training run; every lesson with a plainer processor
+# make test-deep  what takes longer: 200 interruptions of a training run; every lesson on other processors
 # make bench      the training loop beside what a user would pick instead, as ratios (some 20 minutes)
 # make outputs    run lessons fresh and store their outputs in the notebooks (LESSONS="03" for some)
 # make badges REPO=owner/name
@@ -29,12 +29,11 @@ run: $(INSTALLED)
 	@$(PY) tools/course.py run $(LESSONS) $(if $(BACKBONE),--backbone "$(BACKBONE)") $(if $(DATA),--data "$(DATA)")
 
 test: $(INSTALLED)
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto --dist loadfile
 
 test-deep: $(INSTALLED)
 	SFT_KILLS=200 $(PY) -m pytest tests/test_training.py -k killed -s
-	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Nehalem OMP_NUM_THREADS=1 \
-		$(PY) -m pytest notebooks
+	$(PY) -m benchmarks.processors
 
 bench: $(INSTALLED)
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"

@@ -6,6 +6,7 @@ import types
 from pathlib import Path
 
 import nbval.plugin
+import psutil
 import pytest
 
 from tests import nbval_compare, nbval_report
@@ -20,9 +21,19 @@ os.environ["SFT_LADDER"] = os.devnull  # rungs measured elsewhere come from the 
 os.environ.pop("SFT_STRICT", None)
 
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, each with its share of the cores
+    share = os.cpu_count() // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, share)))
+
+
+def pytest_xdist_auto_num_workers(config):
+    """As many lessons side by side as there are cores and memory for: a lesson takes up to 4 GiB."""
+    return max(1, min(os.cpu_count(), psutil.virtual_memory().available // 2**32))
+
+
 def _compare(self, test, ref, skip_compare=None):
     stored, fresh = nbval_compare.settled(nbval.plugin.coalesce_streams(ref), nbval.plugin.coalesce_streams(test),
-                             self.cell.metadata.get("tolerance", {}))
+                                          self.cell.metadata.get("tolerance", {}))
     return type(self).compare_outputs(self, fresh, stored, skip_compare)
 
 

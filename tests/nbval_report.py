@@ -43,7 +43,8 @@ def shares(rows):
 
 def row(item, report):
     """Return what the page needs of one cell, in plain types (another process may send it)."""
-    kept = {"notebook": str(item.path.relative_to(item.config.rootpath)), "cell": item.cell_num, "how": how(item.cell),
+    kept = {"notebook": str(item.path.relative_to(item.config.rootpath)), "cell": item.cell_num,
+            "id": item.cell.get("id"), "how": how(item.cell),
             "failed": report.failed}
     fresh = getattr(item, "test_outputs", [])
     if kept["how"] in ("within a tolerance", "figure") and not report.failed:

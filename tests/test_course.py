@@ -97,7 +97,10 @@ plots.show(figure, "a line")"""
     add(course, "00_a", "data = 'reviews'", "print('loss 0.50')", "print('steady')", "print('few')",
         figure.format(5, "A line"), figure.format(5, "A line"))
     run(course, monkeypatch, "outputs")
-    assert "cell" not in capsys.readouterr().out.partition("KiB")[2].replace("new", "")
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert len(said) == 5 and all(line.endswith(": new") for line in said)
+    run(course, monkeypatch, "outputs")
+    assert "  " not in capsys.readouterr().out
     path = course.NOTEBOOKS / "00_a.ipynb"
     notebook = nbformat.read(path, 4)
     for cell, source in zip(notebook.cells[1:], ("print('loss 0.53')", "print('steady')", "print('many')",

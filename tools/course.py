@@ -176,10 +176,10 @@ def changes(before, after):
 
     old = {cell.id: cell.outputs for cell in before.cells if cell.cell_type == "code"}
     for cell in after.cells:
-        if cell.cell_type != "code" or (cell.id not in old and not cell.outputs):
+        if cell.cell_type != "code" or not (old.get(cell.id) or cell.outputs):
             continue
         name = f"cell {cell.execution_count} ({cell.source.strip().partition(chr(10))[0][:60]})"
-        if cell.id not in old:
+        if not old.get(cell.id):
             yield f"{name}: new"
             continue
         anything = {"abs": math.inf, "integers": True, "figure": math.inf}
