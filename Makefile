@@ -1,20 +1,23 @@
 # make run        set up, then run every lesson (LESSONS="03 04" for some; BACKBONE=…, DATA=… for others)
 # make test       set up, then run all tests, nbval on every lesson included
+# make test-quick the tests that neither train nor run a lesson: about a minute
 # make lab        open JupyterLab at lesson 00
 # make test-deep  what takes longer: 200 interruptions of a training run; every lesson on other processors
+# make mutate     plant faults in a copy of the course and see whether the tests notice (hours; goes on where it was)
 # make bench      the training loop beside what a user would pick instead, as ratios (some 20 minutes)
 # make outputs    run lessons fresh and store their outputs in the notebooks (LESSONS="03" for some)
 # make badges REPO=owner/name
 
 PYTHON ?= python3
 LESSONS ?=
+CONSTRAINTS ?= constraints.txt
 BACKBONE ?=
 DATA ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 
-.PHONY: run test test-deep bench lab outputs classifier badges setup clean
+.PHONY: run test test-quick test-deep mutate bench lab outputs classifier badges setup clean
 
 setup: $(INSTALLED)
 
@@ -22,7 +25,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "The course needs Python 3.11 or newer; choose one with make PYTHON=python3.12 …"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,spacy]"
+	$(PY) -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[dev,spacy]"
 	@touch $@
 
 run: $(INSTALLED)
@@ -31,9 +34,15 @@ run: $(INSTALLED)
 test: $(INSTALLED)
 	$(PY) -m pytest -n auto --dist loadfile
 
+test-quick: $(INSTALLED)
+	$(PY) -m pytest tests -m "not slow" -n auto --dist loadfile
+
 test-deep: $(INSTALLED)
 	SFT_KILLS=200 $(PY) -m pytest tests/test_training.py -k killed -s
 	$(PY) -m benchmarks.processors
+
+mutate: $(INSTALLED)
+	$(PY) tools/mutate.py all
 
 bench: $(INSTALLED)
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"

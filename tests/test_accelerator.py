@@ -45,6 +45,7 @@ def test_the_stand_in_notices_what_a_gpu_would():
         assert weight.weight.grad.device.type == standin.DEVICE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", LAYERS)
 def test_a_run_on_another_device_is_the_run_on_the_cpu(folder, layers):
     expected, on_cpu = run(folder, layers)
@@ -61,6 +62,7 @@ def test_a_run_on_another_device_is_the_run_on_the_cpu(folder, layers):
     assert torch.allclose(probabilities, expected.probabilities(texts), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", LAYERS)
 def test_no_weight_gradient_or_activation_comes_back_in_a_step(folder, layers):
     """What a longer run copies more than a shorter one is what its steps copy."""

@@ -301,6 +301,7 @@ def test_one_correction_alone_can_be_imported(assistant, tmp_path):
     assert assistant.import_corrections(tmp_path / "c.csv") == 1
 
 
+@pytest.mark.slow
 def test_a_saved_assistant_gives_equal_probabilities_in_a_new_process(assistant, tmp_path):
     assistant.learn(["Strike it", "Is she off the stand?", "Strike it"], ["cancel", "order_status", "thanks"])
     assistant.save(tmp_path / "mine")
@@ -405,6 +406,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_the_old_one_is_whole(assist
         assistant.save(tmp_path / "file")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
 def test_saving_that_is_killed_leaves_an_assistant_that_loads(assistant, tmp_path):
     """A process saves in turn with 0 and 1 corrections, and is killed at random moments."""

@@ -72,6 +72,7 @@ def run_all(playwright, address):
     return page
 
 
+@pytest.mark.slow
 def test_a_slider_draws_anew(lab):
     from playwright.sync_api import expect, sync_playwright
 
@@ -89,6 +90,7 @@ def test_a_slider_draws_anew(lab):
         page.context.browser.close()
 
 
+@pytest.mark.slow
 def test_the_chat_learns_a_correction(lab):
     from playwright.sync_api import expect, sync_playwright
 

@@ -37,6 +37,7 @@ def run(course, monkeypatch, *arguments):
     course.main()
 
 
+@pytest.mark.slow
 def test_a_failing_lesson_is_named_and_the_others_still_run(course, monkeypatch, capsys):
     add(course, "00_good", "data = 'reviews'", "print(data)")
     add(course, "01_bad", "x = 1", "y = 2\nx / 0")
@@ -77,6 +78,7 @@ def test_parameters_reach_the_tagged_cell_and_nothing_else_changes(course, monke
     assert json.loads((course.BUILD / "run.json").read_text())["data"] == "mine.csv"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("option", "value", "says"), [
     ("--backbone", "bert-bse", "Unknown backbone 'bert-bse'"),
     ("--data", "nowhere.csv", "there is no such file"),

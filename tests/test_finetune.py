@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -45,6 +46,7 @@ def options(files, output, *more, test=True):
     return chosen + (["--test", files["test"]] if test else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [("--mode", "frozen"), ("--mode", "top-k", "--layers", "1"), ("--mode", "full")])
 def test_it_writes_a_model_that_loads_and_a_report_that_agrees(files, tmp_path, mode, capsys):
     finetune.main(options(files, tmp_path / "out", *mode))
@@ -62,12 +64,14 @@ def test_it_writes_a_model_that_loads_and_a_report_that_agrees(files, tmp_path, 
     assert "http" not in page and "<script" not in page
 
 
+@pytest.mark.slow
 def test_without_test_texts_the_report_says_what_the_score_is_worth(files, tmp_path):
     finetune.main(options(files, tmp_path / "out", "--mode", "frozen", test=False))
     page = (tmp_path / "out" / "report.html").read_text()
     assert "validation accuracy" in page and "somewhat too good" in page
 
 
+@pytest.mark.slow
 def test_a_text_is_shown_and_not_run(files, tmp_path):
     rows = [("<script>alert(1)</script> good", "with"), ("<script>alert(2)</script> tea", "with"),
             ("<script>alert(3)</script> cup", "without")]
@@ -104,6 +108,8 @@ def test_a_text_in_two_files_is_found(files, tmp_path):
         finetune.main([*options(files, tmp_path / "out", test=False), "--test", leaking])
 
 
+@pytest.mark.skipif(os.name != "posix", reason="this system ends a process without asking it")
+@pytest.mark.slow
 def test_interrupted_it_says_how_to_go_on_and_does(files, tmp_path):
     command = [sys.executable, "-m", "sft_helpers.finetune", *options(files, tmp_path / "out"), "--epochs", "40",
                "--checkpoint-steps", "1"]
@@ -120,6 +126,8 @@ def test_interrupted_it_says_how_to_go_on_and_does(files, tmp_path):
     assert (tmp_path / "out" / "report.html").is_file()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="several processes are tried where torch brings gloo and libuv")
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["full", "frozen"])
 def test_two_processes_write_one_report(files, tmp_path, mode):
     done = tiny.launch(2, "-m", "sft_helpers.finetune", *options(files, tmp_path / "out", "--mode", mode))

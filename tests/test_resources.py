@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -13,7 +14,9 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 
 from sft_helpers import models, resources
 
@@ -181,6 +184,7 @@ FIND = """
 """
 
 
+@pytest.mark.slow
 def test_a_model_comes_from_the_hub_that_hf_endpoint_names(model_folder, tmp_path):
     files = {path.name: path.read_bytes() for path in model_folder.iterdir()}
     with serving({"someone/tiny-bert": files}) as endpoint:
@@ -198,6 +202,7 @@ def test_a_model_comes_from_the_hub_that_hf_endpoint_names(model_folder, tmp_pat
     assert said.startswith("HubUnreachableError The model 'someone/tiny-bert' is not on this machine")
 
 
+@pytest.mark.slow
 def test_a_hub_that_never_answers_costs_seconds(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -216,6 +221,7 @@ START = """
 """
 
 
+@pytest.mark.slow
 def test_a_silent_hub_is_waited_for_once(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -231,6 +237,22 @@ def test_a_silent_hub_is_waited_for_once(tmp_path):
     assert "waited 1 times, at most 4 seconds" in said
 
 
+@pytest.mark.parametrize("lesson", ["03", "09", "12", "13"])
+def test_a_silent_hub_does_not_hang_a_lesson(lesson, tmp_path):
+    path = next((ROOT / "notebooks").glob(f"{lesson}_*.ipynb"))
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    first = cells[:next(number for number, source in enumerate(cells) if "lesson.start(" in source) + 1]
+    code = TransformerManager().transform_cell("\n".join(first))
+    code = re.sub(r'^data = "reviews"', 'data = "someone/reviews"', code, flags=re.M)
+    code = re.sub(r'^backbone = "embedded"', 'backbone = "someone/tiny-bert"', code, flags=re.M)
+    began = time.perf_counter()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        said = ask(code, f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path)
+    assert said.count("Going on with") == code.count("someone/")
+    assert time.perf_counter() - began < 100  # a limit that only catches a hang; most of it goes into imports
+
+
+@pytest.mark.slow
 def test_an_interactive_lesson_goes_on_with_the_default_and_a_strict_run_stops(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         closed = f"http://127.0.0.1:{server.getsockname()[1]}"
@@ -311,6 +333,7 @@ class Dripping(Hub):
                 time.sleep(1000)
 
 
+@pytest.mark.slow
 def test_a_hub_that_stops_in_the_middle_of_a_file_is_left(model_folder, tmp_path):
     files = {path.name: path.read_bytes() for path in model_folder.iterdir()}
     code = FIND.replace("began =", "resources.STALL_SECONDS = 3; began =").format(name="someone/tiny-bert")
@@ -320,6 +343,7 @@ def test_a_hub_that_stops_in_the_middle_of_a_file_is_left(model_folder, tmp_path
     assert float(said.split("seconds ")[-1]) < 60
 
 
+@pytest.mark.slow
 def test_a_complete_cache_needs_no_file_from_the_hub(model_folder, tmp_path):
     files = {path.name: path.read_bytes() for path in model_folder.iterdir()}
     with serving({"someone/tiny-bert": files}) as endpoint:

@@ -123,6 +123,7 @@ def test_it_learns_and_keeps_the_best_epoch(folder):
     assert len(history.steps) == 12 * 25 and history.plot() is not None
 
 
+@pytest.mark.slow
 def test_the_best_weights_are_kept_where_no_file_can_be_written(folder, monkeypatch):
     config = training.Config(epochs=12, batch_size=8, lr=2e-3, head_lr=1e-2)
     expected, history = trained(folder, config, train=200)
@@ -318,6 +319,8 @@ def uninterrupted(tmp_path_factory, start):
     return load_file(place / "weights.safetensors"), time.perf_counter() - began
 
 
+@pytest.mark.skipif(os.name != "posix", reason="no forkserver and no SIGKILL on this system")
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path, start, uninterrupted):
     """One run after another is killed up to five times, at any moment from its start on, and then left alone."""
     expected, seconds = uninterrupted
@@ -365,6 +368,7 @@ def resumed(place, folder, config=tiny.CONFIG, train=60):
     return model, history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 8, 11, 16, 23])
 def test_resumed_it_ends_with_the_same_weights_and_history(tmp_path, folder, after, capsys):
     whole, history = trained(folder)
@@ -379,6 +383,7 @@ def test_resumed_it_ends_with_the_same_weights_and_history(tmp_path, folder, aft
     assert largest_difference(tiny.weights(whole), tiny.weights(finished)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [lambda raw: raw[:len(raw) // 2], lambda raw: b"",
                                     lambda raw: raw[:-9] + bytes([raw[-9] ^ 1]) + raw[-8:],
                                     lambda raw: raw[:40] + b"~" + raw[41:]])
@@ -427,6 +432,8 @@ training.fit(model, tiny.texts(60), None, tiny.CONFIG, {place!r}, 1)
 """
 
 
+@pytest.mark.skipif(os.name != "posix", reason="this system has no limit on the size of files")
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_leaves_the_last_checkpoint_whole(tmp_path, folder):
     place = tmp_path / "checkpoints"
     code = FULL_DISK.format(tests=str(Path(__file__).parent), model=str(folder), place=str(place))
@@ -518,12 +525,16 @@ def by_one_process(tmp_path_factory):
     return place
 
 
+@pytest.mark.skipif(os.name != "posix", reason="several processes are tried where torch brings gloo and libuv")
+@pytest.mark.slow
 def test_two_processes_do_what_one_does(tmp_path, by_one_process):
     done = launched(tmp_path, 2)
     assert done.returncode == 0 and "2 processes, MULTI_CPU" in done.stdout, done.stderr[-3000:]
     assert agree(tmp_path, by_one_process)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="several processes are tried where torch brings gloo and libuv")
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [0, 11])
 def test_a_model_cut_up_among_two_processes_ends_as_a_whole_one(tmp_path, by_one_process, stop_after):
     """FSDP, without an interruption and with one."""
