@@ -3,9 +3,12 @@
 # make test-quick the tests that neither train nor run a lesson: about a minute
 # make lab        open JupyterLab at lesson 00
 # make test-deep  what takes longer: 200 interruptions of a training run; every lesson on other processors
+# make test-colab the lessons with the versions that Colab preinstalls, each alone in an empty folder (LESSONS="03" for some)
+# make test-lowest the lowest versions that pyproject.toml admits
 # make mutate     plant faults in a copy of the course and see whether the tests notice (hours; goes on where it was)
 # make bench      the training loop beside what a user would pick instead, as ratios (some 20 minutes)
 # make outputs    run lessons fresh and store their outputs in the notebooks (LESSONS="03" for some)
+# make handout    the course for a class, without solutions and tests: _build/course.zip
 # make badges REPO=owner/name
 
 PYTHON ?= python3
@@ -16,8 +19,9 @@ DATA ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
+UV := _build/uv/bin/uv
 
-.PHONY: run test test-quick test-deep mutate bench lab outputs classifier badges setup clean
+.PHONY: run test test-quick test-deep test-colab test-lowest mutate bench lab outputs handout badges setup clean
 
 setup: $(INSTALLED)
 
@@ -41,6 +45,14 @@ test-deep: $(INSTALLED)
 	SFT_KILLS=200 $(PY) -m pytest tests/test_training.py -k killed -s
 	$(PY) -m benchmarks.processors
 
+test-colab: $(INSTALLED) $(UV)
+	@$(PY) tools/colab.py $(LESSONS) --python "$(PYTHON)"
+
+$(UV):
+	$(PYTHON) -m venv _build/uv
+	_build/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	@touch $@
+
 mutate: $(INSTALLED)
 	$(PY) tools/mutate.py all
 
@@ -53,6 +65,11 @@ lab: $(INSTALLED)
 
 outputs: $(INSTALLED)
 	@$(PY) tools/course.py outputs $(LESSONS)
+
+handout:
+	@mkdir -p _build
+	@git archive --format=zip --prefix=course/ --output=_build/course.zip HEAD . \
+		":(exclude)notebooks/solutions" ":(exclude)tests" ":(exclude)conftest.py"
 
 badges: $(INSTALLED)
 	@$(PY) tools/course.py badges "$(REPO)"

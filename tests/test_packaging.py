@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,13 @@ def test_a_lower_floor_never_imports_a_higher_one():
             for name in names.split(","):
                 name = name.split(" as ")[0].strip()
                 assert height[name] < height[path.stem], f"{path.stem} imports {name}"
+
+
+@pytest.mark.skipif(not (shutil.which("make") and (ROOT / ".git").exists()), reason="needs make and a git clone")
+def test_a_handout_for_a_class_holds_lessons_and_no_solution():
+    subprocess.run(["make", "handout"], cwd=ROOT, check=True, capture_output=True)
+    with zipfile.ZipFile(ROOT / "_build" / "course.zip") as handout:
+        names = [name.removeprefix("course/") for name in handout.namelist()]
+    lessons = {str(path.relative_to(ROOT)) for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert lessons <= set(names) and "data/reviews.csv" in names
+    assert not [name for name in names if name.startswith(("notebooks/solutions", "tests"))]
