@@ -46,7 +46,7 @@ def row(item, report):
     kept = {"notebook": str(item.path.relative_to(item.config.rootpath)), "cell": item.cell_num,
             "id": item.cell.get("id"), "how": how(item.cell),
             "failed": report.failed}
-    fresh = getattr(item, "test_outputs", [])
+    fresh = getattr(item, "test_outputs", None) or []  # None where the kernel died
     if kept["how"] in ("within a tolerance", "figure") and not report.failed:
         kept["moved"] = moved(item.cell.outputs, fresh)
         kept["allowed"] = {"figure": FIGURE, **item.cell.metadata.get("tolerance", {})}

@@ -24,18 +24,18 @@ def folder():
     shutil.rmtree(path)
 
 
-def run(folder, source, stored, **metadata):
+def run(folder, source, stored, *options, **metadata):
     cell = nbformat.v4.new_code_cell(source, execution_count=1, metadata=metadata)
     cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=stored)]
     notebook = nbformat.v4.new_notebook(cells=[cell])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, folder / "demo.ipynb")
-    return pytest_on(folder).returncode
+    return pytest_on(folder, *options).returncode
 
 
-def pytest_on(folder):
-    return subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder / "demo.ipynb")],
-                          cwd=ROOT, capture_output=True, text=True)
+def pytest_on(folder, *options):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(folder / "demo.ipynb")]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(("printed", "stored", "metadata", "passes"), [
@@ -75,6 +75,14 @@ def test_the_page_shows_what_differed(folder):
     page = (folder.parent / "nbval.html").read_text(encoding="utf-8")
     assert "demo.ipynb, cell 0" in page and "1 cells failed" in page
     assert re.search(r"accuracy(&nbsp;| )0\.7<span class=\"diff_chg\">2</span>", page)
+
+
+def test_a_kernel_that_dies_fails_its_cell_and_the_page_is_written(folder):
+    path = folder.parent / "nbval.html"
+    path.unlink(missing_ok=True)
+    dies = "import os\nos._exit(1)"
+    assert run(folder, dies, "", "--nbval-cell-timeout=10") == 1  # 3 would be an error of pytest itself
+    assert "1 cells failed" in path.read_text(encoding="utf-8")
 
 
 def test_kernels_and_their_children_have_no_network(folder):
