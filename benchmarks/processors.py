@@ -30,7 +30,8 @@ def run(profile, notebook):
     """Run a notebook under one profile; return a row for each cell (``tests/nbval_report.py``)."""
     report = ROOT / "_build" / "nbval.json"
     report.unlink(missing_ok=True)
-    subprocess.run([sys.executable, "-m", "pytest", "-q", notebook], cwd=ROOT, env={**os.environ, **PROFILES[profile]})
+    subprocess.run([sys.executable, "-m", "pytest", "-q", "--nbval-cell-timeout=1800", notebook], cwd=ROOT,
+                   env={**os.environ, **PROFILES[profile]})
     return json.loads(report.read_text(encoding="utf-8"))
 
 

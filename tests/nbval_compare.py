@@ -85,7 +85,7 @@ def settled(stored, fresh, tolerance):
         if "text/plain" in was.get("data", {}) and "text/plain" in now.get("data", {}):
             now["data"]["text/plain"] = settle(was["data"]["text/plain"], now["data"]["text/plain"], **margins)
         lines = [figure_lines(output) for output in (was, now)]
-        if any(lines):
+        if any(lines) and "data" in was and "data" in now:
             agreed = settle_figure(*lines, margin=tolerance.get("figure", FIGURE), **margins)
             was["data"][DRAWN] = "\n".join(lines[0])
             now["data"][DRAWN] = "\n".join(agreed)

@@ -25,9 +25,9 @@ def how(cell):
         return None
     if {"nbval-ignore-output", "nbval-skip"} & set(cell.metadata.get("tags", [])):
         return "not"
-    if "tolerance" in cell.metadata:
-        return "within a tolerance"
-    return "figure" if all("image/png" in output.get("data", {}) for output in cell.outputs) else "exactly"
+    if all("image/png" in output.get("data", {}) for output in cell.outputs):
+        return "figure"
+    return "within a tolerance" if "tolerance" in cell.metadata else "exactly"
 
 
 def shares(rows):

@@ -14,6 +14,7 @@ import string
 import subprocess
 import sys
 import tokenize
+from collections import Counter
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.validator import iter_validate
+
+from tests import nbval_report
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -178,7 +181,7 @@ def metadata_is_tidy(page):
                     for key in set(cell.metadata) - {"tags", "tolerance", "why_not_compared"})
         if "tolerance" in cell.metadata:
             tolerance = cell.metadata["tolerance"]
-            if not tolerance.get("why") or not {"abs", "rel"} & set(tolerance):
+            if not tolerance.get("why") or not {"abs", "rel", "figure"} & set(tolerance):
                 yield f"{first_line(cell)}: a tolerance says how much and why"
 
 
@@ -442,6 +445,12 @@ def misspelt(sources):
 @pytest.mark.parametrize("name", RULES)
 def test_rule(name, path):
     assert RULES[name](Page(path)) == []
+
+
+def test_most_cells_that_print_are_compared_exactly():
+    kinds = Counter(nbval_report.how(cell) for path in LESSONS + SOLUTIONS for cell in Page(path).code)
+    printing = kinds["exactly"] + kinds["within a tolerance"] + kinds["not"]
+    assert kinds["exactly"] >= 0.7 * printing and kinds["not"] <= 0.05 * printing, kinds
 
 
 def test_there_are_lessons_to_test():
