@@ -3,8 +3,8 @@
 # make test-quick the tests that neither train nor run a lesson: about a minute
 # make lab        open JupyterLab at lesson 00
 # make test-deep  what takes longer: 200 interruptions of a training run; every lesson on other processors
-# make test-colab the lessons with the versions that Colab preinstalls, each alone in an empty folder (LESSONS="03" for some)
-# make test-lowest the lowest versions that pyproject.toml admits
+# make test-colab  the lessons with what Colab preinstalls, each alone in an empty folder (LESSONS="03" for some)
+# make test-lowest the lowest versions that pyproject.toml admits: the tests, and lesson 03
 # make mutate     plant faults in a copy of the course and see whether the tests notice (hours; goes on where it was)
 # make bench      the training loop beside what a user would pick instead, as ratios (some 20 minutes)
 # make outputs    run lessons fresh and store their outputs in the notebooks (LESSONS="03" for some)
@@ -20,6 +20,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 UV := _build/uv/bin/uv
+LOWEST := _build/lowest-venv/bin/python
 
 .PHONY: run test test-quick test-deep test-colab test-lowest mutate bench lab outputs handout badges setup clean
 
@@ -47,6 +48,12 @@ test-deep: $(INSTALLED)
 
 test-colab: $(INSTALLED) $(UV)
 	@$(PY) tools/colab.py $(LESSONS) --python "$(PYTHON)"
+
+test-lowest: $(UV)
+	$(UV) venv --quiet --clear --python "$(PYTHON)" _build/lowest-venv
+	$(UV) pip install --quiet --python $(LOWEST) --resolution lowest-direct -e ".[dev,spacy]"
+	CONSTRAINTS=lowest $(LOWEST) -m pytest tests -n auto --dist loadfile
+	$(LOWEST) tools/course.py run $(or $(LESSONS),03)
 
 $(UV):
 	$(PYTHON) -m venv _build/uv

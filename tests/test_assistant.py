@@ -273,7 +273,8 @@ def test_no_correction_is_lost_or_invented_whatever_is_done(shared, tmp_path_fac
 
 
 def test_an_exported_formula_is_no_formula(assistant, tmp_path):
-    assistant.learn(["=HYPERLINK(\"x\")", "+1 kind", "'tis cancelled"], ["cancel", "thanks", "cancel"])
+    hostile = ["=HYPERLINK(\"x\")", "+1 kind", "-2+3 chairs", "@SUM(1)", "'tis cancelled"]
+    assistant.learn(hostile, ["cancel", "thanks", "cancel", "cancel", "cancel"])
     assistant.export_corrections(tmp_path / "c.csv")
     lines = (tmp_path / "c.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "text,intent"

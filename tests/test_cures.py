@@ -101,6 +101,39 @@ def test_the_adversarial_step_has_the_length_asked_for_and_raises_the_loss(sourc
     assert not model.backbone.embeddings.word_embeddings._forward_hooks
 
 
+def test_the_adversarial_cure_learns_where_the_loss_is_higher_too(source):
+    """One update, written out: the gradients of the texts as they are, and of the texts a step uphill, together."""
+    rows = tiny.texts(8)
+    found = run(source, {"adversarial": 1.0}, rows, epochs=1).model.head.weight
+    torch.manual_seed(3)
+    model = training_model(source)
+    inputs, target = model.tokenizer(list(rows["text"]), padding=True, return_tensors="pt"), torch.tensor(rows["label"])
+
+    def loss(vectors):
+        mask = inputs["attention_mask"]
+        hidden = model.backbone(inputs_embeds=vectors, attention_mask=mask).last_hidden_state * mask[:, :, None]
+        return nn.functional.cross_entropy(model.head(hidden.sum(dim=1) / mask.sum(dim=1)[:, None]), target)
+    vectors = model.backbone.embeddings.word_embeddings(inputs["input_ids"])
+    uphill, = torch.autograd.grad(loss(vectors), vectors, retain_graph=True)
+    uphill = uphill / uphill.flatten(1).norm(dim=1)[:, None, None]
+    (loss(vectors) + loss(vectors + uphill)).backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    torch.optim.AdamW(model.head.parameters(), lr=2e-3, weight_decay=0.0).step()
+    assert torch.isclose(found, model.head.weight, atol=1e-6).double().mean() > 0.95  # Adam's first step goes by signs
+
+
+def test_in_training_the_words_are_moved_along_the_gradient_at_every_update(source, monkeypatch):
+    gradients, steps, fgm_step, moved = [], [], cures.fgm_step, cures.moved
+    monkeypatch.setattr(cures, "fgm_step", lambda gradient, length: gradients.append(gradient.clone())
+                        or fgm_step(gradient, length))
+    monkeypatch.setattr(cures, "moved", lambda model, step: steps.append(step) or moved(model, step))
+    run(source, {"adversarial": 0.7}, epochs=1)
+    assert len(steps) == 5
+    for gradient, step in zip(gradients, steps, strict=True):
+        assert torch.cosine_similarity(gradient.flatten(1), step.flatten(1)).min() > 0.999
+        assert torch.allclose(step.flatten(1).norm(dim=1), torch.tensor(0.7))
+
+
 def test_the_adversarial_cure_works_with_frozen_embeddings_too(source):
     plain, cured = run(source, {"trained_layers": 1}), run(source, {"trained_layers": 1, "adversarial": 1.0})
     assert plain.history[-1]["loss"] != cured.history[-1]["loss"]
@@ -166,6 +199,8 @@ def test_few_and_mislabelled_texts_are_as_many_as_asked_for():
     assert np.bincount(drawn["label"]).tolist() == [7, 7]
     assert set(drawn["text"]) <= set(rows["text"]) and list(cures.few(rows, 7, 1)["text"]) == list(drawn["text"])
     assert list(cures.few(rows, 7, 2)["text"]) != list(drawn["text"])
+    places = [list(rows["text"]).index(text) for text in drawn["text"]]
+    assert places == sorted(places)
     assert np.bincount(cures.few(rows, [2, 9], seed=1)["label"]).tolist() == [2, 9]
     with pytest.raises(ValueError, match="'with' has .* texts; 59 were asked for"):
         cures.few(rows, [1, 59], seed=1)

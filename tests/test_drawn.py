@@ -55,6 +55,38 @@ def test_a_title_may_hold_a_number_that_moves_within_the_cells_tolerance():
     assert settle_figure(stored, fresh, absolute=0.05) == stored
 
 
+@pytest.mark.parametrize(("do", "one", "other"), [
+    (lambda axis, names: axis.set(xlabel=names[0], ylabel=names[1]), ("epoch", "loss"), ("loss", "epoch")),
+    (lambda axis, title: axis.figure.suptitle(title), "one", "other"),
+    (lambda axis, title: axis.set_title(title, loc="right"), "one", "other"),
+    (lambda axis, look: axis.plot([0, 1], [1, 0], look), "-", "--"),
+    (lambda axis, look: axis.plot([0, 1], [1, 0], look), "o", "^"),
+    (lambda axis, colour: axis.bar([0.5], [1], color=colour), plots.BLUE, plots.RED),
+    (lambda axis, tail: axis.annotate("", (1, 1), tail, arrowprops={}), (0, 0), (0, 1)),
+    (lambda axis, place: axis.text(*place, "here"), (0.5, 0.5), (0.1, 0.5)),
+    (lambda axis, values: axis.scatter([0, 1], [0, 1], c=values), [0, 1], [1, 0]),
+    (lambda axis, names: axis.set_xticks([0, 1], names), ["a", "b"], ["b", "a"]),
+    (lambda axis, height: axis.axhline(height), 0.2, 0.8), (lambda axis, end: axis.axvspan(0, end), 0.2, 0.4),
+    (lambda axis, name: axis.legend([name]), "one", "other"),
+])
+def test_each_part_of_a_figure_counts(do, one, other):
+    def made(value):
+        figure, axis = plots.subplots()
+        axis.plot([0, 1], [0, 1])
+        do(axis, value)
+        return drawn(figure)
+    assert made(one) == made(one)
+    assert settle_figure(made(one), made(other)) == made(other) != made(one)
+
+
+def test_the_same_shape_in_other_units_is_seen():
+    def curve(scale):
+        figure, axis = plots.subplots()
+        axis.plot([0, 1, 2], [0, scale, 3 * scale])
+        return drawn(figure)
+    assert settle_figure(curve(1), curve(10)) == curve(10) != curve(1)
+
+
 def test_of_a_long_curve_every_part_counts():
     x = np.linspace(0, 1, 500)
     stored = picture(x=x, y=np.sin(x))

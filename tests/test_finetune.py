@@ -1,18 +1,24 @@
 """The command line: a model folder, a report to read, and one sentence for whatever the user can mend."""
 
 import csv
+import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from datasets import ClassLabel, Dataset, Features, Value
+from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
-from sft_helpers import finetune, models
+from sft_helpers import finetune, models, plots, training
 
 sys.path.insert(0, str(Path(__file__).parent))
 import tiny  # noqa: E402
@@ -58,10 +64,45 @@ def test_it_writes_a_model_that_loads_and_a_report_that_agrees(files, tmp_path, 
     right = sum(a == row["label"] for a, row in zip(model.predict([row["text"] for row in rows]), rows, strict=True))
     assert about["scores"]["accuracy"][0] == pytest.approx(right / len(rows))
     assert about["judged_on"] == "test" and f"{100 * right / len(rows):.1f} %" in said
+    assert model.trained_layers == {"frozen": 0, "top-k": 1, "full": "all"}[mode[1]]
+    settings = {**training.Config().__dict__, **(finetune.FROZEN if mode[1] == "frozen" else {})}
+    assert about["settings"] == {**settings, "epochs": 2, "batch_size": 8} and about["mode"] == mode[1]
     page = (tmp_path / "out" / "report.html").read_text()
     for part in ("test accuracy", "Worst errors", "Settings", "macro F1", "data:image/png;base64", "torch", "device"):
         assert part in page
     assert "http" not in page and "<script" not in page
+
+
+def test_the_report_is_right_about_labels_predictions_and_errors(monkeypatch):
+    """Written from probabilities that are given: no model has to be trained for it."""
+    texts = ["far off", "a near miss", "right one", "right two", "the farthest", "right three", "right four"]
+    truth, first = [0, 0, 0, 0, 1, 1, 1], [0.2, 0.4, 0.9, 0.6, 0.95, 0.3, 0.1]
+    kinds = Features({"text": Value("string"), "label": ClassLabel(names=["calm", "angry"])})
+    rows = Dataset.from_dict({"text": texts, "label": truth}, features=kinds)
+    probabilities = np.column_stack([first, 1 - np.array(first)])
+    predicted = probabilities.argmax(axis=1)
+    epoch = {"epoch": 1, "train_loss": 0.5, "loss": 0.6, "accuracy": 0.7, "f1": 0.65}
+    history = types.SimpleNamespace(device="CPU", precision="fp32", seconds=3.0, best_epoch=1, epochs=[epoch],
+                                    plot=lambda: plots.subplots()[0])
+    drawn, confusion = [], plots.confusion
+    monkeypatch.setattr(plots, "confusion", lambda counts, names: drawn.append(counts) or confusion(counts, names))
+    options = types.SimpleNamespace(mode="full", layers=None, pooling="mean", max_length=32, train="mine.csv",
+                                    backbone="embedded", output="out")
+    page = finetune.report(options, training.Config(), {"train": rows.select(range(5)), "test": rows}, history, "test",
+                           probabilities, types.SimpleNamespace(source="here"), torch.nn.Linear(2, 2))
+    assert drawn[0].tolist() == [[2, 2], [1, 2]]
+    by_label = precision_recall_fscore_support(truth, predicted)[:3]
+    for name, *scores in zip(("calm", "angry"), *by_label, strict=True):
+        assert f"<tr><td>{name}</td>" + "".join(f"<td>{score:.1%}</td>" for score in scores) in page
+    worst = re.findall(r"<td>([\d.]+)</td><td>(\w+)</td><td>(\w+)</td><td>([^<]+)</td>", page.split("Worst errors")[1])
+    assert worst == [("0.050", "angry", "calm", "the farthest"), ("0.200", "calm", "angry", "far off"),
+                     ("0.400", "calm", "angry", "a near miss")]
+    assert "would be right for 57.1%" in page  # the commonest training label is calm
+    scores = finetune.summary(rows, probabilities)
+    assert scores["accuracy"][0] == accuracy_score(truth, predicted)
+    assert scores["macro_f1"][0] == pytest.approx(f1_score(truth, predicted, average="macro"))
+    for value, low, high in scores.values():
+        assert 0 <= low < value < high <= 1
 
 
 @pytest.mark.slow
@@ -135,6 +176,20 @@ def test_two_processes_write_one_report(files, tmp_path, mode):
     assert "2 processes" in done.stdout and done.stdout.count("test accuracy") == 1
     assert (tmp_path / "out" / "report.html").is_file()
     assert models.TextClassifier.from_pretrained(tmp_path / "out" / "model").predict(["a good cup"])
+
+
+def test_help_names_the_defaults_that_are_used(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    with pytest.raises(SystemExit):
+        finetune.main(["--help"])
+    said = capsys.readouterr().out
+    for field in dataclasses.fields(training.Config):
+        if field.name in finetune.HELP:
+            shown = re.search(re.escape(finetune.HELP[field.name]) + r" \(default: ([^,)]+)", said).group(1)
+            assert shown == "off" if field.default is None else type(field.default)(shown) == field.default, field.name
+    for name, value in finetune.FROZEN.items():
+        default = getattr(training.Config(), name)
+        assert f"{finetune.HELP[name]} (default: {default:g}, with --mode frozen {value:g})" in said
 
 
 def test_help_names_every_setting(capsys):

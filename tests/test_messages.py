@@ -202,6 +202,12 @@ def test_a_faulty_shop_is_refused(tmp_path, change, says):
     assert str(tmp_path / "shop.toml") in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_shop_says_its_facts_and_begins_with_a_capital():
+    shop = messages.Shop("Mine", "shop", {}, {"hours": "nine to five", "who": "ines"}, {}, {})
+    assert shop.say("{who} is here from {hours}. Bye") == "Ines is here from nine to five. Bye"
+    assert shop.say("") == ""
+
+
 def test_a_shop_of_ones_own_is_a_folder(tmp_path):
     with pytest.raises(messages.ShopError, match="there is no such file; shipped shops are"):
         messages.load_shop(tmp_path)

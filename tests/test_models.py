@@ -47,9 +47,86 @@ def test_forward_agrees_with_the_batched_prediction(classifier):
     assert torch.allclose(direct, classifier.probabilities(TEXTS), atol=1e-5)
 
 
+def test_asked_in_the_middle_of_training_it_rests_and_answers_as_ever():
+    free = models.TextClassifier(resources.find_backbone(), {0: "a", 1: "b"}, "all")
+    before = free.probabilities(TEXTS)
+    assert torch.equal(free.train().probabilities(TEXTS), before)
+    assert not any(part.training for part in free.modules())
+
+
 def test_mean_pooling_leaves_padding_out():
     hidden = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [99.0, 99.0]]])
     assert models.mean_pooling(hidden, torch.tensor([[1, 1, 0]])).tolist() == [[2.0, 3.0]]
+
+
+def test_each_pooling_is_what_it_is_called():
+    backbone = resources.find_backbone()
+    free = models.TextClassifier(backbone, {0: "a", 1: "b"}, pooling="pooler")
+    inputs = free.tokenizer(TEXTS, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        found = free.backbone(**inputs)
+    mask = inputs["attention_mask"][:, :, None]
+    mean = (found.last_hidden_state * mask).sum(dim=1) / mask.sum(dim=1)
+    for pooling, expected in (("mean", mean), ("cls", found.last_hidden_state[:, 0]), ("pooler", found.pooler_output)):
+        vectors = models.encode(TEXTS, free.backbone, free.tokenizer, pooling=pooling)
+        assert torch.allclose(vectors, expected, atol=1e-5), pooling
+    assert torch.equal(models.encode(TEXTS, free.backbone, free.tokenizer),
+                       models.encode(TEXTS, free.backbone, free.tokenizer, pooling="mean"))  # the default
+    with pytest.raises(ValueError, match="mean, cls, pooler, not 'max'"):
+        models.pool(found.last_hidden_state, inputs["attention_mask"], free.backbone, "max")
+
+
+def test_what_is_longer_than_the_limit_is_cut_and_nothing_else():
+    free = models.TextClassifier(resources.find_backbone(), {0: "a", 1: "b"}, max_length=8)
+    long = ["one two three four five six", "one two three four five six seven eight"]
+    same, other = free.probabilities(long), free.probabilities(["one two three four five", long[1]])
+    assert torch.allclose(same[0], same[1], atol=1e-6) and not torch.allclose(other[0], other[1], atol=1e-4)
+    far = ["word " * 100 + end for end in ("lovely", "awful")]  # 101 pieces: within the default of 128
+    free = models.TextClassifier(resources.find_backbone(), {0: "a", 1: "b"})
+    assert not torch.allclose(*free.probabilities(far), atol=1e-6)
+    assert free.tokenizer.padding_side == "right"
+
+
+def test_pooling_length_and_labels_are_saved_and_half_precision_halves_the_file(tmp_path):
+    made = models.TextClassifier(resources.find_backbone(), {0: "no", 1: "yes", 2: "perhaps"}, 1, "cls", 12)
+    for half in (False, True):
+        made.save_pretrained(tmp_path / str(half), half)
+    whole, halved = (models.TextClassifier.from_pretrained(tmp_path / name) for name in ("False", "True"))
+    assert (whole.pooling, whole.max_length, whole.trained_layers) == ("cls", 12, 1)
+    assert whole.id2label == {0: "no", 1: "yes", 2: "perhaps"} and not whole.training
+    assert torch.equal(whole.probabilities(TEXTS), made.probabilities(TEXTS))
+    assert torch.allclose(halved.probabilities(TEXTS), made.probabilities(TEXTS), atol=1e-2)
+    sizes = [(tmp_path / name / "trained.safetensors").stat().st_size for name in ("False", "True")]
+    assert sizes[0] == pytest.approx(2 * sizes[1], rel=0.01)
+
+
+def test_an_untrained_backbone_is_another_one_of_the_same_shape():
+    backbone = resources.find_backbone()
+    trained, untrained = models.load_backbone(backbone), models.load_backbone(backbone, pretrained=False)
+    assert untrained.config.num_hidden_layers == trained.config.num_hidden_layers and not untrained.training
+    weight = "encoder.layer.0.attention.self.query.weight"
+    assert not torch.allclose(untrained.state_dict()[weight], trained.state_dict()[weight], atol=1e-3)
+
+
+def trainable(model):
+    return {name for name, weight in model.named_parameters() if weight.requires_grad}
+
+
+def test_the_number_of_trained_layers_can_be_changed_and_dropout_follows_it():
+    free = models.TextClassifier(resources.find_backbone(), {0: "a", 1: "b"}, pooling="pooler")
+    assert trainable(free) == {"head.weight", "head.bias"}
+    free.train_layers("all")
+    assert trainable(free) == {name for name, _ in free.named_parameters()}
+    free.train_layers(1)
+    assert any("pooler" in name for name in trainable(free))  # used, so trained
+    free.train()
+    assert [layer.training for layer in free.backbone.encoder.layer] == [False] * 5 + [True]
+    assert not free.backbone.embeddings.training
+    plain = models.TextClassifier(resources.find_backbone(), {0: "a", 1: "b"}, "all")
+    assert not any("pooler" in name for name in trainable(plain))
+    for wrong in (-1, 7, 2.0, "none"):
+        with pytest.raises(ValueError, match="backbone's 6 layers"):
+            free.train_layers(wrong)
 
 
 def rewrite(folder, **changes):

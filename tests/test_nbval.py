@@ -71,6 +71,7 @@ def test_a_figure_that_draws_something_else_fails(folder, height, metadata, pass
 
 
 def test_the_page_shows_what_differed(folder):
+    (folder.parent / "nbval.html").unlink(missing_ok=True)
     assert run(folder, "print('accuracy 0.71')", "accuracy 0.72\n") != 0
     page = (folder.parent / "nbval.html").read_text(encoding="utf-8")
     assert "demo.ipynb, cell 0" in page and "1 cells failed" in page

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sft_helpers.data import DataError, load, read_csv
+from sft_helpers.data import DataError, load, load_files, read_csv
 
 GOOD = "text,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(40))
 
@@ -166,3 +166,24 @@ def test_a_long_value_does_not_make_a_long_message(tmp_path):
 def test_a_long_text_is_read(tmp_path):
     path = written(tmp_path, GOOD + f"{'long ' * 50_000},a\n")
     assert max(len(row.text) for row in read_csv(path)) > 200_000
+
+
+def test_of_a_training_file_every_tenth_text_validates_each_label_alike(tmp_path):
+    found = load_files(written(tmp_path, "text,label\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(60))))
+    assert {name: sorted(rows["label"]) for name, rows in found.items()} == {
+        "train": [0] * 27 + [1] * 27, "validation": [0] * 3 + [1] * 3}
+    assert not set(found["train"]["text"]) & set(found["validation"]["text"])
+
+
+def test_texts_are_checked_across_files(tmp_path):
+    train = written(tmp_path, GOOD)
+    other = tmp_path / "test.csv"
+    other.write_text("text,label\nnew,a\nnewer,b\n", encoding="utf-8")
+    assert list(load_files(train, test=other)["test"]["text"]) == ["new", "newer"]
+    text, label = GOOD.splitlines()[1].rsplit(",", 1)
+    other.write_text(f"text,label\n{text},{label}\nnewer,{'b' if label == 'a' else 'a'}\n", encoding="utf-8")
+    with pytest.raises(DataError, match="row 2 and test.csv row 2: the same text stands in"):
+        load_files(train, test=other)
+    other.write_text(f"text,label\n{text},{'b' if label == 'a' else 'a'}\nnewer,{label}\n", encoding="utf-8")
+    with pytest.raises(DataError, match="the same text is labelled"):
+        load_files(train, test=other)

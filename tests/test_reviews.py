@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 import pytest
 
 from sft_helpers import resources
-from sft_helpers.data import load, pairs, stubborn_pair
+from sft_helpers.data import load, outside_pairs, pairs, stubborn_pair
 from tests.written import DATA, holders_of, likeness, rows_of, words
 
 
@@ -96,6 +96,22 @@ def test_the_card_counts_what_is_there(rows):
         assert line in card, line
     for half in stubborn_pair():
         assert half in card
+
+
+def test_loading_gives_every_row_in_its_split_and_pairs_positive_first(rows):
+    splits = load("reviews")
+    for name, part in splits.items():
+        expected = [(row["id"], row["text"], row["label"], row["pair"]) for row in rows if row["split"] == name]
+        names = part.features["label"].names
+        assert [(row["id"], row["text"], names[row["label"]], row["pair"]) for row in part] == expected
+        found = pairs(part)
+        in_pairs = {row["pair"] for row in rows if row["split"] == name and row["pair"]}
+        assert len(found) == len(in_pairs)
+        for halves in found:
+            assert [names[part[half]["label"]] for half in halves] == ["positive", "negative"]
+            assert len({part[half]["pair"] for half in halves}) == 1
+        assert outside_pairs(part).tolist() == [not pair for pair in part["pair"]]
+    assert pairs(part.remove_columns("pair")) == [] and outside_pairs(part.remove_columns("pair")).all()
 
 
 def test_the_stubborn_pair_follows_its_rule():

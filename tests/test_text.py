@@ -21,6 +21,7 @@ def test_preprocess():
 def test_vocabulary_numbers_the_training_words():
     vocabulary = text.Vocabulary([["b", "a"], ["a", "c"]])
     assert vocabulary.words == ["[PAD]", "[UNK]", "a", "b", "c"]
+    assert text.Vocabulary([["b", "b", "c"], ["a", "c", "b"]]).words[2:] == ["b", "c", "a"]  # the most frequent first
     assert vocabulary.encode(["c", "new", "a"]) == [4, 1, 2]
     assert vocabulary.decode([4, 1, 2]) == ["c", "[UNK]", "a"]
     assert "a" in vocabulary and "new" not in vocabulary and len(vocabulary) == 5
@@ -38,6 +39,13 @@ def test_pad():
 def test_stop_words_from_installed_packages_hold_not(source):
     words = resources.stop_words(source)
     assert isinstance(words, frozenset) and {"not", "the", "never"} <= words and len(words) > 300
+
+
+def test_each_list_is_the_one_it_is_called():
+    from gensim.parsing.preprocessing import STOPWORDS
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    assert resources.stop_words("gensim") == STOPWORDS != ENGLISH_STOP_WORDS == resources.stop_words("scikit-learn")
 
 
 def test_unknown_list():
@@ -82,6 +90,19 @@ def test_word2vec_is_repeatable_and_takes_settings():
     assert not np.array_equal(first.vectors, other.vectors)
 
 
+def test_word2vec_is_skip_gram_in_one_thread_unless_told_otherwise(monkeypatch):
+    asked = []
+
+    def noted(_texts, **settings):
+        asked.append(settings)
+        return types.SimpleNamespace(wv=None)
+    monkeypatch.setattr(embeddings, "Word2Vec", noted)
+    embeddings.train_word2vec([["a"]])
+    embeddings.train_word2vec([["a"]], seed=7, sg=0, epochs=2)
+    defaults = {"vector_size": 100, "window": 5, "min_count": 1, "sg": 1, "epochs": 30, "workers": 1, "seed": 0}
+    assert asked == [defaults, {**defaults, "seed": 7, "sg": 0, "epochs": 2}]
+
+
 def test_accuracy_and_its_interval():
     labels = np.array([0, 1] * 500)
     predictions = labels.copy()
@@ -91,6 +112,20 @@ def test_accuracy_and_its_interval():
     half = 1.96 * np.sqrt(0.8 * 0.2 / 1000)  # the normal approximation
     assert abs((value - low) - half) < 0.004 and abs((high - value) - half) < 0.004
     assert str(evaluation.accuracy([1, 1], [1, 1])) == "100.0 % (100.0–100.0)"
+    wider = evaluation.accuracy(labels, predictions, confidence=0.99)
+    assert (wider.high - wider.low) / (high - low) == pytest.approx(2.576 / 1.96, rel=0.06)
+    assert evaluation.accuracy(labels, predictions, seed=1)[1:] != (low, high)
+
+
+def test_macro_f1_is_the_mean_over_the_labels_however_rare():
+    labels, predictions = [0] * 8 + [1, 2], [0] * 8 + [1, 0]
+    assert evaluation.macro_f1(labels, predictions) == pytest.approx((16 / 17 + 1 + 0) / 3)
+
+
+def test_columns_are_chosen_among_the_texts_of_one_or_several_runs():
+    chosen = np.array([True, False, True])
+    assert evaluation.columns([1, 2, 3], chosen).tolist() == [1, 3]
+    assert evaluation.columns([[1, 2, 3], [4, 5, 6]], chosen).tolist() == [[1, 3], [4, 6]]
 
 
 @pytest.mark.parametrize(("labels", "predictions"), [([], []), ([1], [1, 0])])
@@ -102,4 +137,6 @@ def test_accuracy_refuses_what_it_cannot_score(labels, predictions):
 def test_both_right():
     labels, predictions = [1, 0, 1, 0], [1, 0, 1, 1]
     assert evaluation.both_right([(0, 1), (2, 3)], labels, predictions).value == 0.5
+    assert evaluation.both_right([(0, 1), (2, 3)], labels, [predictions, labels]).value == 0.75
+    assert evaluation.both_right([(0, 1)], labels, [1, 1, 1, 0]).value == 0  # one answer for both halves
     assert np.isnan(evaluation.both_right([], labels, predictions)).all()

@@ -63,8 +63,9 @@ def test_each_row_once_an_epoch_in_an_order_of_seed_and_epoch(count, bucketing):
     again = training.batches(lengths, 8, seed=1, epoch=0, bucketing=bucketing)
     assert all(np.array_equal(a, b) for a, b in zip(plan, again, strict=True))
     if count >= 100:
-        other = training.batches(lengths, 8, seed=1, epoch=1, bucketing=bucketing)
-        assert not np.array_equal(np.concatenate(plan), np.concatenate(other))
+        for seed, epoch in ((1, 1), (2, 0)):
+            other = training.batches(lengths, 8, seed=seed, epoch=epoch, bucketing=bucketing)
+            assert not np.array_equal(np.concatenate(plan), np.concatenate(other))
 
 
 def test_bucketing_saves_padding_and_keeps_some_chance():
@@ -119,6 +120,9 @@ def test_it_learns_and_keeps_the_best_epoch(folder):
     assert scores.index(max(scores)) == history.best_epoch - 1
     right = np.array(model.predict(validation["text"])) == np.array(["without", "with"])[validation["label"]]
     assert right.mean() == pytest.approx(max(scores))
+    assert history.best_epoch < len(scores)  # or the last weights would do
+    given = model.probabilities(validation["text"])[range(30), validation["label"]]
+    assert history.best["loss"] == pytest.approx(-given.log().mean().item(), abs=1e-4)  # of these weights, at rest
     assert not model.training
     assert len(history.steps) == 12 * 25 and history.plot() is not None
 
@@ -415,6 +419,13 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, folder, config, train,
     with pytest.raises(training.TrainingError, match=f"belong to another run; changed since: .*{named}"):
         resumed(tmp_path, folder, training.Config(**{**tiny.CONFIG.__dict__, **config}), train)
     assert list(tmp_path.glob("step-*"))
+
+
+@pytest.mark.parametrize("how", [{"pooling": "cls"}, {"max_length": 16}, {"trained_layers": 1}])
+def test_a_checkpoint_of_another_model_is_refused(tmp_path, folder, how):
+    interrupted(tmp_path, folder, 3)
+    with pytest.raises(training.TrainingError, match="belong to another run"):
+        training.fit(tiny.classifier(folder, **how), tiny.texts(60), tiny.texts(30, seed=1), tiny.CONFIG, tmp_path)
 
 
 FULL_DISK = """

@@ -149,6 +149,13 @@ def test_the_likeliest_intents_stand_below_an_answer_with_bars_as_long_as_they_a
         assert int(width) == max(1, round(150 * p))
 
 
+def test_words_are_underlined_by_how_much_they_speak_for_or_against():
+    shown = widgets._marked([("yes", 2.0), ("no", -1.0), ("so", 0.0)])
+    assert re.findall(r"(\d)px (\w+) (#\w+)'>(\w+)<", shown) == [("4", "solid", plots.BLUE, "yes"),
+                                                                 ("2", "dotted", plots.ORANGE, "no")]
+    assert shown.endswith("<span>so</span>")
+
+
 def test_a_long_message_says_how_much_is_not_shown(chat):
     _assistant, parts = chat
     send(parts, "word " * 100)
@@ -170,6 +177,18 @@ def test_the_neurons_knobs_move_its_picture():
     before = parts["picture"].value
     parts["w"].value = -2.0
     assert parts["picture"].value != before
+
+
+@pytest.mark.parametrize(("activation", "function"), [("sigmoid", lambda z: 1 / (1 + np.exp(-z))), ("tanh", np.tanh),
+                                                      ("ReLU", lambda z: np.where(z > 0, z, 0))])
+def test_the_neuron_is_drawn_as_it_computes_and_its_turning_point_is_marked(monkeypatch, activation, function):
+    figures = []
+    monkeypatch.setattr(widgets, "_image", lambda figure: figures.append(figure) or "")
+    parts = widgets.neuron_knobs()
+    parts["w"].value, parts["b"].value, parts["activation"].value = 2.0, -3.0, activation
+    curve, mark = figures[-1].axes[0].lines
+    assert np.allclose(curve.get_ydata(), function(2 * curve.get_xdata() - 3))
+    assert mark.get_xdata() == [1.5, 1.5] and figures[-1].axes[0].texts[0].xy == (1.5, 1.15)
 
 
 def described(parts):
@@ -239,6 +258,8 @@ def test_the_bench_shows_words_pieces_numbers_and_mask_of_a_batch(tokenizer):
         assert {word for look, word in words if "line-through" in look} <= STOP_WORDS
         assert pieces == [(piece, str(i), str(m)) for piece, i, m in
                           zip(tokenizer.convert_ids_to_tokens(ids), ids, mask, strict=True)]
+    boxes = re.findall(r"inline-block;([^']*)'><b>[^<]*</b><br>\d+<br>(\d)", parts["picture"].value)
+    assert {("opacity" in look, mask) for look, mask in boxes} == {(False, "1"), (True, "0")}  # padding is faint
     assert "line-through" in parts["picture"].value and "0" in {mask for _, _, mask in bench_of(parts)[1][1]}
 
 

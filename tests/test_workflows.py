@@ -48,7 +48,7 @@ each_workflow = pytest.mark.parametrize("workflow", [
 
 
 def test_they_are_found():
-    assert [path.stem for path in WORKFLOWS] == ["test", "weekly"]
+    assert [path.stem for path in WORKFLOWS] == ["colab", "test", "weekly"]
 
 
 @each_workflow
@@ -96,6 +96,20 @@ def test_every_system_and_both_ends_of_the_python_range_are_tried():
     for job in test.jobs[:2]:
         assert job["strategy"]["matrix"]["python"] == [lowest, "3.13"]
     assert {"push", "pull_request"} <= set(test["on"])
+
+
+def test_the_lowest_versions_are_tried_on_the_lowest_python():
+    lowest = Workflow(ROOT / ".github" / "workflows" / "test.yml")["jobs"]["lowest"]
+    assert lowest["steps"][-1]["run"] == "make test-lowest"
+    assert lowest["steps"][-2]["with"]["python-version"] == PROJECT["requires-python"].removeprefix(">=")
+
+
+def test_colabs_versions_are_tried_every_night():
+    colab = Workflow(ROOT / ".github" / "workflows" / "colab.yml")
+    minute, hour, *days = colab["on"]["schedule"][0]["cron"].split()
+    assert minute.isdigit() and hour.isdigit() and days == ["*", "*", "*"]
+    assert colab.lines == ["make test-colab"]
+    assert colab.pythons == {"3.13"}  # the newest list in colab-*.txt says that it is Colab's
 
 
 def test_the_newest_releases_are_tried_by_the_clock():

@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import types
 from collections import Counter
 from pathlib import Path
 
@@ -152,9 +153,9 @@ def code(arguments):
 def try_fault(fault, copy, narrow):
     """Plant one fault in the copy, run the tests that may see it, keep the result; return whether it was caught."""
     where, what = fault["file"], fault["what"]
-    clean = copy.run(_shown, fault["shows"]) if "shows" in fault else ["", None]
+    clean = copy.shown(fault) if "shows" in fault else ["", None]
     with copy.planted(fault) as changed:
-        shown = copy.run(_shown, fault["shows"]) if "shows" in fault else [changed, None]
+        shown = copy.shown(fault) if "shows" in fault else [changed, None]
         if clean[1] or shown[1] or clean[0] == shown[0]:
             why = clean[1] or shown[1] or f"nothing differs: {shown[0].strip()[:200]}"
             say("invalid", where, what, f"'shows': {why}")
@@ -217,6 +218,10 @@ class Copy:
             self.passed[target] = self.run(_tested, [target])
         return self.passed[target] != [None, None]
 
+    def shown(self, fault):
+        """Return what the fault's lines print in the copy, and the error that ended them, if one did."""
+        return self.run(_shown, fault["shows"]) or ["", "its process ended without an answer"]
+
     def run(self, call, argument):
         """Return ``call(argument)`` from a process of its own in the copy, None if that hung or broke down."""
         sys.stdout.flush()
@@ -244,6 +249,7 @@ def _in_the_copy(folder, answer, call, argument):
     os.environ.update(PYTHONPATH=str(folder), PYTHONDONTWRITEBYTECODE="1")
     sys.dont_write_bytecode = True
     sys.path[0] = str(folder)
+    sys.modules["__main__"] = types.ModuleType("__main__")  # or the processes that tests start would import this file
     answer.send(call(argument))
 
 
@@ -253,7 +259,7 @@ def _shown(lines):
     try:
         with contextlib.redirect_stdout(printed):
             exec(lines, {"__name__": "shows"})
-    except Exception as error:
+    except BaseException as error:  # pytest's own and SystemExit are no Exceptions
         return [printed.getvalue(), f"{type(error).__name__}: {error}"]
     return [printed.getvalue(), None]
 

@@ -117,9 +117,9 @@ def _bytes(training_bytes):
             return "right when all is trained. A frozen weight needs its own 4 bytes and nothing else."
         if part == 160:
             return "the frozen weights must be in memory as well: 4 bytes each."
-        if part == 4000 + 40 + 8000 or part == 8000 + 4040:
+        if part == 4000 + 40 + 8000:
             return "frozen weights have no means in Adam: an optimizer is given what is trained."
-        if part in (4000 + 4000 + 80, 8080):
+        if part == 4000 + 4000 + 80:
             return "frozen weights have no gradient."
         return f"right when all is trained; for 1,000 weights of which 10 are trained it is not {part:g}."
     if got == 4000:

@@ -95,11 +95,11 @@ def _changes(learnt_and_lost):
         return None
     if got == (1, 3):
         return "the two stand the wrong way round: learnt first, lost second."
-    if got[0] == 5 or got[1] == 5:
-        return "5 is the number of answers that changed; a change from one wrong intent to another is neither."
     if got == (5, 3):
         return "these are all that are right after, and before; count those that changed."
-    if got == (2, 0) or got[0] == 2:
+    if got[0] == 5 or got[1] == 5:
+        return "5 is the number of answers that changed; a change from one wrong intent to another is neither."
+    if got[0] == 2:
         return "2 is the net change, learnt minus lost: the half of the story that the accuracy tells already."
     if close(got[0], 3 / 7) and close(got[1], 1 / 7):
         return "give back counts, not shares."

@@ -65,6 +65,13 @@ def shifting(words, score, i, j):
     return score(words) - score(rest) - effect(words, score, i) - effect(words, score, j)
 
 
+def in_order_only(words, score, i, j):
+    rest = list(words)
+    del rest[j]
+    del rest[i]
+    return score(words) - score(rest) - effect(words, score, i) - effect(words, score, j)
+
+
 def deleting(words, score, i, j):
     found = cover(words, score, i, j)
     del words[i]
@@ -99,6 +106,13 @@ WRONG = {
              (attend(lambda s, m, d: (s / d**0.5).masked_fill(m == 0, -9.0)), "a small weight"),
              (attend(lambda s, m, d: (s / d**0.5).masked_fill(m == 0, -30.0)), "not low enough"),
              (attend(lambda s, m, d: s / d**0.5 + (1 - m) * -math.inf), "not a number"),
+             (attend(lambda s, m, d: s / d**0.5 * torch.where(m == 0, -math.inf, 1.0)), "nan appears with a mask"),
+             (attend(lambda s, m, d: s / d**0.5 if m.all() else (s / d**0.5).masked_fill(m == 1, -1e9)),
+              "the wrong way round"),
+             (attend(lambda s, m, d: s / d**0.5 - 30 * m), "right without a mask"),
+             (attend(lambda s, m, d: s / d**0.5 if m.all() else
+                     (s / d**0.5).masked_fill(torch.ones(3, 3).tril() == 0, -math.inf)), "wrong for filling"),
+             (lambda Q, K, V, allowed: attend()(Q, K, V, allowed)[0], "has shape (3, 5), not (5,)"),
              (attend(lambda s, m, d: (s / d**0.5).masked_fill(m.T == 0, -1e9)), "who listens"),
              (attend(lambda s, m, d: (s / d**0.5).masked_fill(torch.ones(3, 3).tril() == 0, -1e9)), "wrong already"),
              (lambda Q, K, V, allowed: (attend()(Q, K, V, allowed), None)[1], "gives back nothing")],
@@ -108,11 +122,12 @@ WRONG = {
              (lambda Y, H: Y.view(*Y.shape[:2], -1, H).permute(0, 3, 1, 2), "every third column"),
              (lambda Y, H: Y.view(*Y.shape[:2], -1, H).transpose(1, 2), "groups of H"),
              (lambda Y, H: torch.stack(Y.chunk(H, dim=-1)), "before the batch"),
-             (lambda Y, H: Y, "the result has shape"),
+             (lambda Y, H: Y, "the result has shape"), (lambda Y, H: split(Y, H).flip(1), "owns the columns"),
              (lambda Y, H: split(Y, 3), "wrong for 2")],
     "05.4": [(lambda words, score, i, j: effect(words, score, i, j), "take off the two"),
              (lambda words, score, i, j: -cover(words, score, i, j), "sign is the wrong way"),
              (lambda words, score, i, j: score([w for k, w in enumerate(words) if k not in (i, j)]), "this is a score"),
+             (in_order_only, "right for i < j"),
              (shifting, "further left"), (by_value, "stands there twice"), (by_remove, "stands there twice"),
              (deleting, "is changed"), (lambda words, score, i, j: None, "gives back nothing")],
 }

@@ -38,6 +38,12 @@ def hide_by_torch(ids, chosen, special, mask_id):
     return ids.masked_fill(gaps, mask_id), ids.masked_fill(~gaps, -100)
 
 
+def unless_nothing_is_chosen(inputs, labels):
+    """An answer that is right where something is chosen, and gives these for two tokens of which none is."""
+    return lambda ids, chosen, special, mask_id: (
+        hide(ids, chosen, special, mask_id) if any(chosen) else (inputs, labels))
+
+
 def in_place(ids, chosen, special, mask_id):
     labels = [-100] * len(ids)
     for place, (i, was) in enumerate(zip(list(ids), chosen, strict=True)):
@@ -71,6 +77,7 @@ WRONG = {
               "under the root"),
              (lambda x, g, o, e: norm_rows(x, 1, 0, e), "gain and offset are not used"),
              (lambda x, g, o, e: norm_rows(x, g, 0, e), "one of gain and offset"),
+             (lambda x, g, o, e: norm_rows(x, 1, o, e), "one of gain and offset"),
              (lambda x, g, o, e: g * (x - x.mean(-1, keepdims=True)) / (x.var(-1, keepdims=True) + e) + o,
               "square root"),
              (lambda x, g, o, e: norm_rows(x, g, o, e)[0], "shape should stay"),
@@ -87,9 +94,11 @@ WRONG = {
              (lambda c: count(c) - 2 * c.hidden_size, "the one of the embeddings"),
              (with_config(type_vocab_size=lambda c: 3), "every number from the configuration")],
     "06.3": [(lambda ids, chosen, special, mask: (hide(ids, chosen, special, mask)[0], ids), "every token"),
-             (lambda ids, chosen, special, mask: hide(ids, chosen, [], mask), "a special token was hidden"),
-             (lambda ids, chosen, special, mask: (hide(ids, chosen, special, mask)[0],
-                                                  hide(ids, chosen, [], mask)[1]), "special tokens are no gaps"),
+             *((lambda ids, chosen, special, mask, known=known: hide(ids, chosen, special[known], mask),
+                "a special token was hidden") for known in (slice(0), slice(1), slice(1, 2))),
+             *((lambda ids, chosen, special, mask, known=known: (
+                 hide(ids, chosen, special, mask)[0], hide(ids, chosen, special[known], mask)[1]),
+                "special tokens are no gaps") for known in (slice(0), slice(1), slice(1, 2))),
              (lambda ids, chosen, special, mask: (hide(ids, chosen, special, mask)[0],
                                                   [-100 if c or i in special else i
                                                    for i, c in zip(ids, chosen, strict=True)]), "wrong way round"),
@@ -103,6 +112,10 @@ WRONG = {
                                                    zip(ids, hide(ids, chosen, special, mask)[1], strict=True)]),
               "anyone can read"),
              (in_place, "work on a copy"),
+             (unless_nothing_is_chosen([1, 6], [-100, -100]), "where nothing is chosen"),
+             (unless_nothing_is_chosen([5, 6], [5, 6]), "where nothing is chosen"),
+             (lambda *given: (hide(*given)[0][:5], hide(*given)[1]), "as long as `ids`"),
+             (lambda *given: (hide(*given)[0], hide(*given)[1][:5]), "as long as `ids`"),
              (lambda *given: hide(*given)[0], "two lists")],
     "06.4": [(lambda C, tau: -loss_of(C, tau), "minus sign"),
              (lambda C, tau: len(C) * loss_of(C, tau), "this is the sum"),

@@ -48,6 +48,22 @@ def counts_tensors(model, k):
     return sum(w.requires_grad for w in model.parameters())
 
 
+def with_a_bias_below(place):
+    def answer(model, k):
+        train_top(model, k)
+        next(w for name, w in model.encoder.layer[place].named_parameters() if "bias" in name).requires_grad_(True)
+        return sum(w.numel() for w in model.parameters() if w.requires_grad)
+    return answer
+
+
+def by_multiplying(times, chosen=lambda layers, k: layers[len(layers) - k:]):
+    """Counts one block and multiplies."""
+    def answer(model, k):
+        by_slice(chosen)(model, k)
+        return times(k) * sum(w.numel() for w in model.encoder.layer[0].parameters())
+    return answer
+
+
 def counts_all(model, k):
     train_top(model, k)
     return sum(w.numel() for w in model.parameters())
@@ -124,7 +140,11 @@ WRONG = {
              (by_slice(lambda layers, k: layers[len(layers) - k - 1:]), "exactly the last two"),
              (by_slice(lambda layers, k: layers[len(layers) - k:], freeze=False, parts=("pooler",)), "embeddings may"),
              (by_slice(lambda layers, k: layers[len(layers) - k:], freeze=False, parts=("embeddings",)), "pooler may"),
-             (only_freezes, "stays frozen"), (counts_tensors, "counted tensors"), (counts_all, "not "),
+             (only_freezes, "stays frozen"), (counts_tensors, "counted tensors"), (counts_all, "but they hold"),
+             (with_a_bias_below(0), "exactly the last two"), (with_a_bias_below(1), "exactly the last two"),
+             (by_multiplying(lambda k: k, lambda layers, k: layers[-k:]), "the whole list"),
+             (by_multiplying(lambda k: k or 1), "for k = 0"),
+             (by_multiplying(lambda k: 2 * bool(k)), "wrong for k = 4"),
              (lambda model, k: print(end=""), "gives back nothing")],
     "07.2": [(move(keep=lambda w: w.detach()), "share their memory"), (move(step=False), "take its step"),
              (lambda model, x, y: 0, "no weight has moved"), (move(clear=False), "old gradient"),
@@ -138,6 +158,9 @@ WRONG = {
     "07.3": [(lambda m, k: scores(m, k, swap=True), "changed places"), (lambda m, k: [accuracy(m)] * 3, "micro"),
              (lambda m, k: (accuracy(m), *scores(m, k)[1:]), "is the accuracy"),
              (lambda m, k: scores(m, k, plain=True), "harmonic"), (lambda m, k: scores(m, 1), "right for label 1"),
+             (lambda m, k: scores(m, 2), "another label"),
+             (lambda m, k: (scores(m, k)[0], m[k, k] / m.sum(), scores(m, k)[2]), "recall is not"),
+             (lambda m, k: (*scores(m, k)[:2], scores(m, k)[2] / 2), "F1 is not"),
              (lambda m, k: scores(m, 0), "another label"), (lambda m, k: scores(m, k, guard=False), "0/0"),
              (in_python, "0/0"), (lambda m, k: scores(m, k)[2], "a list is wanted"),
              (lambda m, k: scores(m, k)[:2], "three numbers")],

@@ -59,6 +59,8 @@ WRONG = {
              (lambda n, lr, h, d: groups(n, h, lr, d), "wrong way round"),
              (lambda n, lr, h, d: groups(n, lr, lr, d), "head.weight has a learning rate"),
              (lambda n, lr, h, d: groups(n, lr, h, 0.0), "nothing is decayed"),
+             (lambda n, lr, h, d: groups(n, lr, h, d, decayed=lambda name, _w: name == "head.weight"), "is a matrix"),
+             (lambda n, lr, h, d: groups([*n, ("extra", torch.ones(2, 2))], lr, h, d), "were not given"),
              (lambda n, lr, h, d: groups(n, lr, h, d) + groups(n[:1], lr, h, d), "two groups"),
              (lambda n, lr, h, d: [{"params": [w for _, w in n], "lr": lr}], 'without "weight_decay"'),
              (lambda n, lr, h, d: [{"params": [name for name, _ in n], "lr": lr, "weight_decay": d}],
@@ -76,6 +78,9 @@ WRONG = {
              (lambda b, a: np.mean([torch.dist(a[n], b[n]) / b[n].norm() for n in b]), "mean over the parts"),
              (lambda b, a: abs(flat(a).norm() - flat(b).norm()) / flat(b).norm(), "compared the two lengths"),
              (lambda b, a: abs((flat(a) - flat(b)).sum()) / flat(b).norm(), "cancel"),
+             (lambda b, a: (flat(a) - flat(b)).sum() / flat(b).norm(), "cancel"),
+             (lambda b, a: moved(*({n: w[n] for n in ("weight", "bias") if n in w} for w in (b, a)))
+              if "bias" in b else 0.0, "wrong for one"),
              (lambda b, a: math.nan, "is not nan"),
              (lambda b, a: {n: a[n] - b[n] for n in b}, "numbers are wanted")],
     "08.4": [(lambda rows: choose(rows, "test"), "best rate on the test set"),

@@ -77,6 +77,7 @@ WRONG = {
     "12.2": [(lambda w, s: w[s].sum(), "number of its errors"),
              (lambda w, s: w[s].sum() - s.sum() * w.mean(), "over all"),
              (lambda w, s: w[s].mean() - w[~s].mean(), "difference of the rates"),
+             (lambda w, s: (~s).sum() * (w[s].mean() - w[~s].mean()), "number of texts in the slice"),
              (lambda w, s: len(w) * (w[s].mean() - w[~s].mean()), "texts in the slice"),
              (lambda w, s: w[s].mean() / w[~s].mean(), "ratio of the rates"),
              (lambda w, s: w[s].sum() - w[~s].sum(), "not equally large"),

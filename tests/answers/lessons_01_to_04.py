@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from sft_helpers.text import preprocess_text
+from sft_helpers.text import preprocess_text, tokenize
 
 STOP = {"the", "was", "and", "they", "us", "it", "is", "not", "never", "n't", "no"}
 
@@ -89,7 +89,9 @@ WRONG = {
     "01.3": [(([[1, 1], [1, 1]], [0, 0], [1, -1], 0), "both hidden neurons are the same"),
              (([[1, 1], [1, 1]], [0, -1], [-1, 2], 0.5), "wrong way round"),
              (([[1, 1], [1, 1]], [0, -1], [1, -1], 0), "wrong for (1, 1)"),
-             (([1, 1], [0, -1], [1, -2], 0), "the shapes should be"),
+             *((parts, "the shapes should be") for parts in (
+                 ([1, 1], [0, -1], [1, -2], 0), ([[1, 1], [1, 1]], [0], [1, -2], 0),
+                 ([[1, 1], [1, 1]], [0, -1], 1, 0), ([[1, 1], [1, 1]], [0, -1], [1, -2], [0]))),
              (7, "four parts")],
     "02.1": [(lambda n, b, e: n // b * e, "left over"),
              (lambda n, b, e: math.ceil(n * e / b), "in every epoch"),
@@ -103,7 +105,9 @@ WRONG = {
              (lambda w, v, g, lr, mu: (w - 0.1 * (0.9 * v + g), 0.9 * v + g), "fixed numbers"),
              (lambda w, v, g, lr, mu: None, "gives back nothing")],
     "02.3": [(lambda a, b: (standardise(a, a)[0], standardise(b, b)[0]), "own mean and spread"),
-             (lambda a, b: standardise(np.vstack([a, b]), b)[0:1] + (b,), "shapes"),
+             (lambda a, b: standardise(np.vstack([a, b]), b)[0:1] + (b,), "shapes should stay"),
+             (lambda a, b: (standardise(a, b)[0][:3], standardise(a, b)[1]), "shapes should stay"),
+             (lambda a, b: (standardise(a, b)[0], standardise(a, b)[1][0]), "shapes should stay"),
              (lambda a, b: ((a - np.vstack([a, b]).mean(0)) / np.vstack([a, b]).std(0),
                             (b - np.vstack([a, b]).mean(0)) / np.vstack([a, b]).std(0)), "leaks"),
              (lambda a, b: ((a - a.mean()) / a.std(), (b - a.mean()) / a.std()), "both columns"),
@@ -115,6 +119,7 @@ WRONG = {
              (lambda text: set(keep("not", "never", "no", "n't")(text)), "order and repetitions"),
              (lambda text: sorted(keep("not", "never", "no", "n't")(text)), "order of the text"),
              (keep(*STOP), "stop words are still there"),
+             (lambda text: [t for t in tokenize(text) if t not in STOP - {"not", "never", "no"}], "punctuation"),
              (lambda text: [t for t in text.replace(",", "").split() if t not in STOP - {"not", "never"}],
               "lower-case"),
              (lambda text: " ".join(keep("not", "never")(text)), "a list, not one text")],
@@ -135,12 +140,17 @@ WRONG = {
     "04.1": [(lambda u, v: u @ v, "dot product"), (lambda u, v: u @ v / np.linalg.norm(u), "one length only"),
              (lambda u, v: u @ v / (u @ u * (v @ v)), "square root"),
              (lambda u, v: abs(cosine(u, v)), "negative cosine"), (lambda u, v: cosine(u[:2], v[:2]), "all of them"),
+             (lambda u, v: u @ v / 25, "ten times as long"),
              (lambda u, v: 1 - cosine(u, v), "the distance")],
     "04.2": [(lambda t, w: skipgram(t, w) + [(x, x) for x in t], "own context"),
              (lambda t, w: [(t[i], t[j]) for i in range(len(t)) for j in range(i + 1, min(len(t), i + w + 1))],
               "to the right only"),
+             (lambda t, w: [(t[i], t[j]) for i in range(len(t)) for j in range(max(0, i - w), i)], "to the left only"),
              (lambda t, w: [(t[i], t[i + k]) for i in range(len(t)) for k in range(-w, w + 1)
                             if k and i + k < len(t)], "wraps round"),
+             (lambda t, w: [(t[i + k], t[i]) for i in range(len(t)) for k in range(-w, w + 1)
+                            if k and i + k < len(t)], "wraps round"),
+             (lambda t, w: skipgram(t, 1), "wrong for 2"), (lambda t, w: t, "a list of pairs"),
              (lambda t, w: skipgram(t, w + 1), "too far"),
              (lambda t, w: [p for p in skipgram(t, w) if p[0] != p[1]], "occurs twice")],
     "04.3": [(lambda w, v: [w, *nearest(w, v)], "leave it out"),
