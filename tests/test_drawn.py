@@ -92,6 +92,8 @@ def test_of_a_long_curve_every_part_counts():
     stored = picture(x=x, y=np.sin(x))
     bent = np.where((x > 0.5) & (x < 0.6), np.sin(x) + 0.1, np.sin(x))
     assert settle_figure(stored, picture(x=x, y=bent)) != stored
+    swung = bent - np.where((x > 0.8) & (x < 0.9), 0.1, 0)  # the mean of all stays where it was
+    assert settle_figure(stored, picture(x=x, y=swung)) != stored
 
 
 def test_gaps_are_written_as_gaps():

@@ -249,7 +249,7 @@ def test_a_silent_hub_does_not_hang_a_lesson(lesson, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         said = ask(code, f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path)
     assert said.count("Going on with") == code.count("someone/")
-    assert time.perf_counter() - began < 100  # a limit that only catches a hang; most of it goes into imports
+    assert time.perf_counter() - began < 200  # a limit that only catches a hang; most of it goes into imports
 
 
 @pytest.mark.slow

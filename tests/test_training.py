@@ -91,7 +91,7 @@ def test_fit_is_the_plain_loop(still):
                "weight_decay": config.weight_decay if w.ndim > 1 else 0.0}
               for name, w in plain.named_parameters() if w.requires_grad]
     optimizer = torch.optim.AdamW(groups)
-    steps, warmup, losses = 24, 2, []
+    steps, warmup, losses, sizes = 24, 2, [], []
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: (step + 1) / (warmup + 1) if step < warmup else (steps - step) / (steps - warmup))
     plain.train()
@@ -107,9 +107,23 @@ def test_fit_is_the_plain_loop(still):
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
+            sizes.append(len(rows))
         states.append(tiny.weights(plain))
     assert np.allclose([step["loss"] for step in history.steps], losses, atol=1e-5)
+    sums = np.multiply(losses, sizes).reshape(3, 8).sum(axis=1)  # of texts: the last batch is a small one
+    assert [entry["train_loss"] for entry in history.epochs] == pytest.approx(sums / 60, abs=1e-5)
     assert largest_difference(tiny.weights(model), states[history.best_epoch - 1]) < 1e-5
+
+
+@pytest.mark.parametrize("schedule", ["linear", "constant"])
+def test_the_rate_rises_and_then_falls_or_stays(still, schedule):
+    """What the history tells: the backbone's rate, and the gradient's length before it is shortened."""
+    config = training.Config(**{**tiny.CONFIG.__dict__, "schedule": schedule, "warmup": 0.25, "max_grad_norm": 1e-4})
+    _model, history = trained(still, config)
+    rising = np.arange(1, 7) / 7
+    after = np.ones(18) if schedule == "constant" else np.arange(18, 0, -1) / 18
+    assert [step["lr"] for step in history.steps] == pytest.approx(config.lr * np.concatenate([rising, after]))
+    assert min(step["grad_norm"] for step in history.steps) > 1e-2
 
 
 def test_it_learns_and_keeps_the_best_epoch(folder):
@@ -197,6 +211,17 @@ def test_runs_of_both_precisions_in_one_process(folder, capsys):
     assert model(**model.tokenizer("a good cup", return_tensors="pt")).dtype == torch.float32
     if not training.cpu_has_bf16():
         assert "emulated" in capsys.readouterr().out
+
+
+def test_each_update_drops_other_places_and_the_seed_decides_which(folder):
+    """Every batch is the same and nothing is learnt: what differs between the losses is dropout's doing."""
+    rows = tiny.texts(1).select([0] * 32)
+
+    def losses(seed):
+        config = training.Config(epochs=1, batch_size=8, lr=0.0, head_lr=0.0, seed=seed)
+        return [step["loss"] for step in training.fit(tiny.classifier(folder), rows, config=config).steps]
+    assert losses(0) == losses(0)
+    assert len({round(loss, 5) for seed in (0, 1) for loss in losses(seed)}) == 8
 
 
 def test_the_quicker_dropout_is_dropout_and_is_taken_back(folder):
@@ -426,6 +451,24 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path, folder, how):
     interrupted(tmp_path, folder, 3)
     with pytest.raises(training.TrainingError, match="belong to another run"):
         training.fit(tiny.classifier(folder, **how), tiny.texts(60), tiny.texts(30, seed=1), tiny.CONFIG, tmp_path)
+
+
+def test_checkpoints_come_every_so_many_updates_and_after_each_epoch(tmp_path, folder, monkeypatch):
+    saved, save = [], storage.Checkpoints.save
+    monkeypatch.setattr(storage.Checkpoints, "save", lambda self, step, *rest: saved.append(step) or save(self, step,
+                                                                                                        *rest))
+    training.fit(tiny.classifier(folder), tiny.texts(60), None, tiny.CONFIG, tmp_path, 3)
+    assert sorted(set(saved)) == [3, 6, 8, 9, 12, 15, 16, 18, 21, 24]
+
+
+def test_a_checkpoint_on_top_of_another_frozen_backbone_is_refused(tmp_path, folder):
+    config = training.Config(epochs=1, batch_size=8)
+    training.fit(tiny.classifier(folder, trained_layers=1), tiny.texts(20), None, config, tmp_path)
+    other = tiny.classifier(folder, trained_layers=1)
+    with torch.no_grad():
+        other.backbone.embeddings.word_embeddings.weight[7] += 1
+    with pytest.raises(training.TrainingError, match="belong to another run"):
+        training.fit(other, tiny.texts(20), None, config, tmp_path)
 
 
 FULL_DISK = """
