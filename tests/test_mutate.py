@@ -178,11 +178,10 @@ def test_a_fault_of_a_claim_that_makes_no_sense_is_refused(tmp_path, faults, say
 # ---- the table -----------------------------------------------------------------------------------------------
 
 
-def test_every_fault_stands_in_the_table_and_but_few_survived():
-    rows = mutate.rows_kept()
+def test_every_fault_stands_in_the_table_and_was_caught():
+    caught = {name for name, row in mutate.rows_kept().items() if row["caught_by"]}
     wanted = {(fault["file"], fault["what"]) for fault in mutate.code_faults()} | claim_faults.names(ROOT)
-    assert len(wanted) > 200 and wanted <= set(rows)
-    assert sum(not rows[name]["caught_by"] for name in wanted) <= 5  # docs/maintaining.md; never more
+    assert len(wanted) > 200 and wanted - caught == set()
 
 
 def test_every_claim_with_faults_written_for_its_lesson_has_one():
