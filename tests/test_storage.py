@@ -68,6 +68,9 @@ def test_a_digest_sees_every_part_and_where_one_ends():
     found = [storage.digest(*parts) for parts in ((tensor, "ab", 3), (tensor.flip(0), "ab", 3), (tensor, "a", "b", 3),
                                                   (tensor, "ab", 4), ("ab", tensor, 3), (tensor.double(), "ab", 3))]
     assert len(set(found)) == len(found) and storage.digest(tensor.clone(), "ab", 3) == found[0]
+    one, two, three = torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([3.0])
+    assert storage.digest(torch.cat([one, two]), three) != storage.digest(one, torch.cat([two, three]))
+    assert storage.digest("ab", "c") != storage.digest("a", "bc") != storage.digest(["a", "bc"])
 
 
 def test_the_digest_of_weights_goes_by_names_and_may_be_that_of_the_frozen_ones():
@@ -82,9 +85,3 @@ def test_the_digest_of_weights_goes_by_names_and_may_be_that_of_the_frozen_ones(
     assert storage.weights_digest(layers, only_frozen=True) != frozen
     swapped = torch.nn.Sequential(*list(layers)[::-1])
     assert storage.weights_digest(swapped) != storage.weights_digest(layers)
-
-
-def test_a_checksum_knows_where_one_part_ends_and_the_next_begins():
-    one, two, three = torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([3.0])
-    assert storage.digest(torch.cat([one, two]), three) != storage.digest(one, torch.cat([two, three]))
-    assert storage.digest("ab", "c") != storage.digest("a", "bc") != storage.digest(["a", "bc"])

@@ -7,7 +7,7 @@ import sys
 import tomllib
 
 CELL_SECONDS = 900  # only to catch a hang
-QUIET_KERNEL = ["--IPKernelApp.log_level=40"]
+QUIET_KERNEL = ["--IPKernelApp.log_level=40"]  # as in course.py, which may not be imported here: see mutate.HEAVY
 KEYS = {"claim", "cells", "old", "new", "before", "what"}
 
 # Runs in the lesson's kernel. The lesson goes on afterwards as if nothing had been: names, random numbers, figures.
@@ -101,10 +101,14 @@ def without_fault(cells, faults):
     return [name for name, cell in cells.items() if is_claim(cell) and name not in tried]
 
 
+def digest(*parts):
+    """A checksum of what a result depends on."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
 def key(fault, cells):
     """A checksum of the fault and of the cells that it is tried with."""
-    parts = [fault, [cells[name].source for name in fault["cells"]]]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    return digest(fault, [cells[name].source for name in fault["cells"]])
 
 
 def try_lesson(root, number, known, keep, claim=None):

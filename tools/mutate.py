@@ -12,7 +12,6 @@ fault, what it is planted in and the test that caught it are the same.
 import argparse
 import contextlib
 import fcntl
-import hashlib
 import importlib
 import io
 import json
@@ -40,10 +39,6 @@ HEAVY = ("torch", "accelerate", "transformers.models.bert.modeling_bert", "datas
          "gensim.models", "nltk", "matplotlib.pyplot", "ipywidgets", "hypothesis", "nbval.plugin", "pytest")
 # Whatever is planted, these would find it by its text, or by what it leaves unused.
 LEFT_OUT = ("--ignore=tests/test_mutate.py", "--deselect=tests/test_packaging.py::test_ruff_finds_nothing")
-
-
-def digest(*parts):
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def say(verdict, where, what, why=""):
@@ -118,7 +113,7 @@ def code_key(fault, caught_by):
     """A checksum of the fault, what it is planted in, and the test that caught it; of all tests where none did."""
     test = caught_by and caught_by.partition("::")[0]
     tests = [test] if test else [str(path.relative_to(ROOT)) for path in sorted((ROOT / "tests").glob("*.py"))]
-    return digest(fault, *((ROOT / name).read_text(encoding="utf-8") for name in (fault["file"], *tests)))
+    return claim_faults.digest(fault, *((ROOT / name).read_text(encoding="utf-8") for name in (fault["file"], *tests)))
 
 
 def planted(fault, text):
