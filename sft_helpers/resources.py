@@ -1,5 +1,6 @@
 """Where weights, word lists and data come from: installed package, local folder, hub; never a hang."""
 
+import contextlib
 import hashlib
 import importlib.util
 import io
@@ -308,7 +309,7 @@ def _download(wanted, what, size):
         with environment.progress(None, f"downloading {name}", total=size, unit="B") as bar:
             while process.poll() is None:
                 time.sleep(0.2)
-                now = sum(path.lstat().st_size for path in folder.glob("blobs/*")) if folder.is_dir() else 0
+                now = _bytes_in(folder / "blobs")
                 if now > arrived:
                     bar.update(max(0, now - max(0, arrived)))
                     arrived, since = now, time.monotonic()
@@ -325,6 +326,15 @@ def _download(wanted, what, size):
             last = words.strip().splitlines()[-1][:200] if words.strip() else f"exit status {process.returncode}"
             raise ResourceError(f"Downloading the {what} '{name}' from {_endpoint()} broke off ({last}); run it again "
                                 "to go on from there.")
+
+
+def _bytes_in(folder):
+    """Return the size of all files of a folder that another process is writing to."""
+    total = 0
+    for path in folder.glob("*"):
+        with contextlib.suppress(FileNotFoundError):  # complete, and renamed since it was listed
+            total += path.lstat().st_size
+    return total
 
 
 def _within(seconds, call):

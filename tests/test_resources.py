@@ -343,6 +343,15 @@ def test_a_hub_that_stops_in_the_middle_of_a_file_is_left(model_folder, tmp_path
     assert float(said.split("seconds ")[-1]) < 60
 
 
+def test_a_file_that_is_renamed_while_sizes_are_added_up_breaks_nothing(tmp_path, monkeypatch):
+    (tmp_path / "whole").write_bytes(b"12345")
+    listed = [tmp_path / "gone.incomplete", tmp_path / "whole"]
+    monkeypatch.setattr(Path, "glob", lambda *_: iter(listed))
+    assert resources._bytes_in(tmp_path) == 5
+    monkeypatch.undo()
+    assert resources._bytes_in(tmp_path) == 5 and resources._bytes_in(tmp_path / "none") == 0
+
+
 @pytest.mark.slow
 def test_a_complete_cache_needs_no_file_from_the_hub(model_folder, tmp_path):
     files = {path.name: path.read_bytes() for path in model_folder.iterdir()}
