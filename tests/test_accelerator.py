@@ -95,6 +95,7 @@ def test_features_of_a_frozen_backbone_are_made_on_the_device_and_kept_on_the_cp
                                                  model.tokenizer, max_length=32), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_loop_that_forgets_the_device_fails(folder):
     """The faults that this test file is here for are indeed found."""
     code = ("import sys; sys.path.insert(0, {tests!r}); import standin, tiny, torch\n"

@@ -174,11 +174,14 @@ def test_dropout_is_off_unless_asked_for_and_reaches_attention(tmp_path):
 
 
 def test_the_best_weights_are_those_of_the_lowest_validation_loss(source):
-    found = run(source, epochs=8, lr=3e-2, head_lr=3e-2)
-    losses = [entry["loss"] for entry in found.history]
-    assert np.argmin(losses) < len(losses) - 1, "the run must get worse at the end for this test to say anything"
+    def losses(found):
+        return [entry["loss"] for entry in found.history]
+
+    # which seed's run gets worse at its end, as this test needs it, differs between processors
+    runs = (run(source, epochs=8, lr=3e-2, head_lr=3e-2, seed=seed) for seed in range(10))
+    found = next(found for found in runs if np.argmin(losses(found)) < len(losses(found)) - 1)
     found.model.load_state_dict(found.best, strict=False)
-    assert cures.measure(found.model, tiny.texts(30, seed=1))["loss"] == pytest.approx(min(losses), abs=1e-5)
+    assert cures.measure(found.model, tiny.texts(30, seed=1))["loss"] == pytest.approx(min(losses(found)), abs=1e-5)
 
 
 def test_measures_are_scikit_learns(source):

@@ -55,6 +55,7 @@ def project(tmp_path, monkeypatch):
 
 
 @needs_git
+@pytest.mark.slow
 def test_a_fault_that_a_test_sees_is_caught_and_one_that_none_sees_survives(project, capsys):
     assert project(CAUGHT, SURVIVOR) == (1, {"squared": "tests/test_mutated_toy.py::test_double", "two more": None})
     said = capsys.readouterr().out
@@ -64,6 +65,7 @@ def test_a_fault_that_a_test_sees_is_caught_and_one_that_none_sees_survives(proj
 
 
 @needs_git
+@pytest.mark.slow
 @pytest.mark.parametrize(("old", "new", "says"), [
     ("x + x", "x + x + 0", "nothing differs"), ("def double(x):", "def double(x)", "SyntaxError"),
     ("def double", "import no_such_module\n\n\ndef double", "ModuleNotFoundError"),
@@ -76,6 +78,7 @@ def test_a_fault_that_changes_nothing_or_breaks_the_module_is_invalid_and_not_ke
 
 
 @needs_git
+@pytest.mark.slow
 def test_a_test_that_fails_without_the_fault_catches_nothing(project, capsys):
     (project.root / "tests" / "test_mutated_toy.py").write_text(SEEN.replace("== 6", "== 7"))
     assert project(CAUGHT) == (1, {})
@@ -83,6 +86,7 @@ def test_a_test_that_fails_without_the_fault_catches_nothing(project, capsys):
 
 
 @needs_git
+@pytest.mark.slow
 def test_what_is_known_is_not_tried_again_until_the_file_the_test_or_the_fault_changes(project, capsys):
     def tried():
         project(CAUGHT)
@@ -98,6 +102,7 @@ def test_what_is_known_is_not_tried_again_until_the_file_the_test_or_the_fault_c
 
 
 @needs_git
+@pytest.mark.slow
 def test_a_survivor_is_tried_again_and_narrow_runs_the_named_tests_alone(project):
     (project.root / "tests" / "test_other.py").write_text("def test_nothing():\n    pass\n")
     fault = CAUGHT + 'tests = ["tests/test_other.py"]\n'

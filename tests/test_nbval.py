@@ -38,6 +38,7 @@ def pytest_on(folder, *options):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("printed", "stored", "metadata", "passes"), [
     ("accuracy 0.71", "accuracy 0.71\n", {}, True),
     ("accuracy 0.71", "accuracy 0.72\n", {}, False),
@@ -56,6 +57,7 @@ axis.set(ylim=(0, 100), title="Tuning helps")
 plots.show(figure, "two bars")"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "metadata", "passes"), [
     (80, {}, True), (83, {}, False), (83, {"tolerance": {"abs": 1, "figure": 40}}, True),
     (83, {"tolerance": {"abs": 5}}, False)])
@@ -70,6 +72,7 @@ def test_a_figure_that_draws_something_else_fails(folder, height, metadata, pass
     assert (pytest_on(folder).returncode == 0) is passes
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_differed(folder):
     (folder.parent / "nbval.html").unlink(missing_ok=True)
     assert run(folder, "print('accuracy 0.71')", "accuracy 0.72\n") != 0
@@ -78,6 +81,7 @@ def test_the_page_shows_what_differed(folder):
     assert re.search(r"accuracy(&nbsp;| )0\.7<span class=\"diff_chg\">2</span>", page)
 
 
+@pytest.mark.slow
 def test_a_kernel_that_dies_fails_its_cell_and_the_page_is_written(folder):
     path = folder.parent / "nbval.html"
     path.unlink(missing_ok=True)
@@ -86,6 +90,7 @@ def test_a_kernel_that_dies_fails_its_cell_and_the_page_is_written(folder):
     assert "1 cells failed" in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_kernels_and_their_children_have_no_network(folder):
     source = """import subprocess, sys, urllib.request
 ask = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"

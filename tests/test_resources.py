@@ -237,6 +237,7 @@ def test_a_silent_hub_is_waited_for_once(tmp_path):
     assert "waited 1 times, at most 4 seconds" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lesson", ["03", "09", "12", "13"])
 def test_a_silent_hub_does_not_hang_a_lesson(lesson, tmp_path):
     path = next((ROOT / "notebooks").glob(f"{lesson}_*.ipynb"))
@@ -285,6 +286,7 @@ def parquet(tmp_path, texts, labels, column="text"):
     return path.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_data_set_from_the_hub_and_hidden_test_labels(tmp_path):
     def part(name, count, hidden=False):
         labels = [-1 if hidden else i % 2 for i in range(count)]
@@ -311,6 +313,7 @@ def test_a_data_set_from_the_hub_and_hidden_test_labels(tmp_path):
     assert "['text', 'label']" in said
 
 
+@pytest.mark.slow
 def test_a_data_set_without_the_columns_says_so(tmp_path):
     files = {"train.parquet": parquet(tmp_path, ["a", "b"], [0, 1], column="review")}
     with serving({"someone/reviews": files}) as endpoint:
@@ -403,6 +406,7 @@ def test_a_tokenizer_that_does_not_belong_is_refused(model_folder):
         models.load_tokenizer(found)
 
 
+@pytest.mark.slow
 def test_hub_labels_are_numbered_alike_in_every_split(tmp_path):
     from datasets import Dataset
 
