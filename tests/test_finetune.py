@@ -98,11 +98,86 @@ def test_the_report_is_right_about_labels_predictions_and_errors(monkeypatch):
     assert worst == [("0.050", "angry", "calm", "the farthest"), ("0.200", "calm", "angry", "far off"),
                      ("0.400", "calm", "angry", "a near miss")]
     assert "would be right for 57.1%" in page  # the commonest training label is calm
+    for row in (("calm", 4, 4), ("angry", 1, 3), ("all", 5, 7), ("trained weights", 6)):
+        assert "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" in page, row
+    assert "have 2 words (median), the longest 3" in page and "Kept: epoch 1 of 1, the best by accuracy" in page
     scores = finetune.summary(rows, probabilities)
     assert scores["accuracy"][0] == accuracy_score(truth, predicted)
     assert scores["macro_f1"][0] == pytest.approx(f1_score(truth, predicted, average="macro"))
     for value, low, high in scores.values():
         assert 0 <= low < value < high <= 1
+
+
+def test_the_intervals_of_the_summary_have_the_width_of_a_bootstraps():
+    random = np.random.default_rng(5)
+    truth = random.integers(0, 2, 300)
+    predicted = np.where(random.random(300) < 0.7, truth, 1 - truth)
+    scores = finetune.summary({"label": truth}, np.eye(2)[predicted])
+    draws = [random.integers(0, 300, 300) for _ in range(500)]
+    for name, score in (("accuracy", accuracy_score), ("macro_f1", lambda *two: f1_score(*two, average="macro"))):
+        spread = np.std([score(truth[draw], predicted[draw]) for draw in draws])
+        value, low, high = scores[name]
+        assert value == pytest.approx(score(truth, predicted))
+        assert low == pytest.approx(value - 1.96 * spread, abs=0.01)
+        assert high == pytest.approx(value + 1.96 * spread, abs=0.01)
+
+
+# ---- what was asked for --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(files, tmp_path, monkeypatch):
+    """Gives what ``fit`` would have got from a command line; nothing is trained."""
+    def asked(*more, train=files["train"]):
+        got = {}
+
+        def fit(model, train, validation, config, checkpoints, checkpoint_steps, feature_folder):
+            got.update(locals())
+            raise training.TrainingError("that is enough")
+        monkeypatch.setattr(training, "fit", fit)
+        with pytest.raises(SystemExit, match="that is enough"):
+            finetune.main(["--train", train, "--output", str(tmp_path / "out"), "--backbone", files["bert"], *more])
+        return types.SimpleNamespace(**got)
+    return asked
+
+
+def test_every_setting_reaches_the_run(asked):
+    other = {"epochs": 5, "batch_size": 6, "accumulation": 2, "lr": 2e-4, "head_lr": 3e-3, "weight_decay": 0.2,
+             "warmup": 0.3, "schedule": "constant", "max_grad_norm": 2.0, "patience": 3, "metric": "f1",
+             "precision": "fp32", "bucketing": False, "seed": 4}
+    given = [part for name, value in other.items() if name != "bucketing"
+             for part in ("--" + name.replace("_", "-"), str(value))]
+    assert dataclasses.asdict(asked(*given, "--no-bucketing").config) == other
+    assert all(getattr(training.Config(), name) != value for name, value in other.items())
+
+
+def test_the_model_is_the_one_that_was_asked_for(asked, files, tmp_path):
+    got = asked("--pooling", "cls", "--max-length", "17", "--mode", "top-k", "--layers", "1", "--checkpoint-steps", "7")
+    assert (got.model.pooling, got.model.max_length, got.model.trained_layers) == ("cls", 17, 1)
+    assert got.checkpoints == tmp_path / "out" / "checkpoints" and got.checkpoint_steps == 7
+    assert got.feature_folder == tmp_path / "out" / "features"
+    usual = asked()
+    assert (usual.model.pooling, usual.model.max_length) == ("mean", models.MAX_LENGTH)
+    assert usual.checkpoint_steps is None
+
+
+def test_other_columns_and_files_are_read(asked, files, tmp_path):
+    texts = [(name, "x", text) for text, name in labelled(40, 7)]
+    train = write_csv(tmp_path / "other.csv", texts[:30], ("kind", "text", "said"))
+    check = write_csv(tmp_path / "check.csv", texts[30:], ("kind", "text", "said"))
+    got = asked("--text-column", "said", "--label-column", "kind", "--validation", check, train=train)
+    names = got.train.features["label"].names
+    for rows, wanted in ((got.train, texts[:30]), (got.validation, texts[30:])):
+        assert [(names[row["label"]], row["text"]) for row in rows] == [(kind, said) for kind, _x, said in wanted]
+
+
+def test_the_seed_decides_the_split_and_the_heads_first_weights(asked):
+    def start(seed):
+        got = asked("--seed", seed)
+        return got.train["text"][:], got.model.head.weight.detach()
+    (texts, head), (texts_again, head_again), (other_texts, other_head) = map(start, ("1", "1", "2"))
+    assert texts == texts_again and torch.equal(head, head_again)
+    assert set(texts) != set(other_texts) and not torch.equal(head, other_head)
 
 
 @pytest.mark.slow
