@@ -4,7 +4,8 @@
 
 Runs the notebooks as the tests do, with one thread, with two, and with the vector instructions limited to those of
 an old processor; a run is kept as long as the notebook is the same, so that an interrupted call goes on. Writes
-benchmarks/results/tolerances.json: for each cell that is compared within a tolerance, or by its figure, how much is
+benchmarks/results/tolerances.json, which lists the notebooks it knows (by their SHA-256; those not run this time stay
+as long as they are the same), and for each cell that is compared within a tolerance, or by its figure, how much is
 allowed and how far its numbers moved; prints those that left it, and those never seen to move.
 """
 
@@ -14,6 +15,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+from sft_helpers.storage import digest
 
 from . import common
 
@@ -51,9 +54,15 @@ def main():
                     cell = {"notebook": row["notebook"], "cell": row["cell"], "id": row["id"],
                             "how": row["how"], "allowed": row["allowed"]}
                     found.setdefault(key, {**cell, "moved": {}})["moved"][profile] = row["moved"]
-    rows = [found[key] for key in sorted(found)]
-    if len(sys.argv) == 1:
-        common.write("tolerances.json", {"rows": rows})
+    hashes = {path: digest((ROOT / path).read_text(encoding="utf-8")) for path in notebooks}
+    known = {path: sha for path, sha in hashes.items() if not any(where.startswith(path) for where in failed)}
+    before = common.read("tolerances.json") if (common.RESULTS / "tolerances.json").is_file() else {}
+    for path, sha in before.get("notebooks", {}).items():
+        if path not in notebooks and (ROOT / path).is_file() and digest((ROOT / path).read_text("utf-8")) == sha:
+            known[path] = sha
+            found.update({(row["notebook"], row["cell"]): row for row in before["rows"] if row["notebook"] == path})
+    rows = [found[key] for key in sorted(found) if key[0] in known]
+    common.write("tolerances.json", {"notebooks": dict(sorted(known.items())), "rows": rows})
     still = [row for row in rows if row["how"] == "within a tolerance"
              and not any(moved[0] for moved in row["moved"].values())]
     print(f"{len(rows)} cells with a tolerance or a figure; text within a tolerance that never moved:")

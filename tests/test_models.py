@@ -70,6 +70,11 @@ def test_each_pooling_is_what_it_is_called():
     for pooling, expected in (("mean", mean), ("cls", found.last_hidden_state[:, 0]), ("pooler", found.pooler_output)):
         vectors = models.encode(TEXTS, free.backbone, free.tokenizer, pooling=pooling)
         assert torch.allclose(vectors, expected, atol=1e-5), pooling
+        free.pooling = pooling
+        with torch.no_grad():
+            logits = free(inputs["input_ids"], inputs["attention_mask"])
+        assert torch.allclose(logits, free.head(expected), atol=1e-5), pooling
+        assert torch.allclose(free.probabilities(TEXTS), logits.softmax(dim=1), atol=1e-5), pooling
     assert torch.equal(models.encode(TEXTS, free.backbone, free.tokenizer),
                        models.encode(TEXTS, free.backbone, free.tokenizer, pooling="mean"))  # the default
     with pytest.raises(ValueError, match="mean, cls, pooler, not 'max'"):
