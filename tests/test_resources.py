@@ -389,10 +389,15 @@ def test_weights_that_lack_a_part_are_never_filled_up_with_random_numbers(model_
     refused({"x": torch.zeros(1)}, "lacks weights of a BERT")
     refused({name: w for name, w in whole.items() if "query" not in name}, "lacks weights of a BERT")
     refused({name: w[:1].clone() if "query.weight" in name else w for name, w in whole.items()}, "not fit|lacks")
-    refused({name: w * float("nan") for name, w in whole.items()}, "not finite")
+    for number in ("nan", "inf"):  # one number of many is enough
+        key = next(name for name in whole if "layer.0" in name and name.endswith("bias"))
+        refused({**whole, key: torch.cat([whole[key][:-1], torch.tensor([float(number)])])}, "not finite")
     without_pooler = {name: w for name, w in whole.items() if not name.startswith("pooler")}
     save_file(without_pooler, path, metadata={"format": "pt"})
-    assert models.load_backbone(resources.find_backbone(str(model_folder)))
+    found = resources.find_backbone(str(model_folder))
+    assert models.load_backbone(found).pooler is None
+    with pytest.raises(resources.ResourceError, match="hold no pooler; use pooling 'mean' or 'cls'"):
+        models.TextClassifier(found, {0: "a", 1: "b"}, pooling="pooler")
 
 
 def test_a_tokenizer_that_does_not_belong_is_refused(model_folder):
