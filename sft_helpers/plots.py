@@ -6,6 +6,7 @@ import io
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
+from matplotlib.transforms import Bbox
 
 from .drawn import drawn
 
@@ -136,6 +137,7 @@ def word_maps(tables, groups):
     from sklearn.decomposition import PCA
 
     figure, axes = subplots(1, len(tables), figsize=(9, 4.6))
+    maps = []
     for axis, (title, vectors) in zip(axes, tables.items(), strict=True):
         shown = [(word, look) for look, words in zip(zip(groups, PALETTE, "os^D", strict=False), groups.values(),
                                                      strict=True) for word in words if word in vectors]
@@ -146,14 +148,47 @@ def word_maps(tables, groups):
         spots = PCA(2, random_state=0).fit_transform(
             np.array([vectors.get_vector(word, norm=True) for word, _ in shown]))
         named = set()
-        for (word, (group, colour, marker)), spot in zip(shown, spots, strict=True):
+        for (_word, (group, colour, marker)), spot in zip(shown, spots, strict=True):
             axis.scatter(*spot, color=colour, marker=marker, s=22, label=None if group in named else group)
-            axis.annotate(word, spot, xytext=(4, 2), textcoords="offset points", fontsize=8, color=colour)
             named.add(group)
         axis.margins(0.12)
+        maps.append((axis, [word for word, _ in shown], spots, [colour for _, (_, colour, _) in shown]))
     axes[0].set_ylabel("second direction")
     axes[-1].legend(fontsize=8, loc="best")
+    for axis, *named in maps:
+        _write_beside(axis, *named)
     return figure
+
+
+SIDES = ((5, 2, "left", "bottom"), (5, -2, "left", "top"), (-5, 2, "right", "bottom"), (-5, -2, "right", "top"),
+         (0, 6, "center", "bottom"), (0, -6, "center", "top"), (16, 12, "left", "bottom"), (16, -12, "left", "top"),
+         (-16, 12, "right", "bottom"), (-16, -12, "right", "top"))  # in points from the spot
+
+
+def _common_area(one, other):
+    common = Bbox.intersection(one, other)
+    return common.width * common.height if common else 0.0
+
+
+def _write_beside(axis, words, spots, colours):
+    """Write each word beside its spot, on the side where it covers least of other words, spots and margins."""
+    axis.figure.draw_without_rendering()  # only now it is settled where on the page a spot lies
+    taken = [Bbox.from_extents(*(place - 4), *(place + 4)) for place in axis.transData.transform(spots)]
+    for word, spot, colour in zip(words, spots, colours, strict=True):
+        text = axis.annotate(word, spot, xytext=(0, 0), textcoords="offset points", fontsize=8, color=colour,
+                             parse_math=False)
+
+        def move(side, text=text):
+            text.set(ha=side[2], va=side[3])
+            text.xyann = side[:2]
+            return text.get_window_extent()
+
+        def covered(side):
+            box = move(side)
+            outside = box.width * box.height - _common_area(box, axis.bbox)
+            return outside + sum(_common_area(box, other) for other in taken)
+
+        taken.append(move(min(SIDES, key=covered)))
 
 
 def neighbours(vectors, word, groups, count=8):
@@ -191,15 +226,16 @@ def neighbours(vectors, word, groups, count=8):
     known = known if len(known) > 2 else [word, *names]
     unit = {other: vectors.get_vector(other, norm=True) for other in {word, *names, *known}}
     plane = PCA(2, random_state=0).fit(np.array([unit[other] for other in known]))
+    named = []
     for others, colour, marker in ((known, GREY, "o"), (names, BLUE, "^"), ([word], RED, "*")):
         for other, spot in zip(others, plane.transform(np.array([unit[other] for other in others])), strict=True):
             right.scatter(*spot, color=colour, marker=marker, s=120 if marker == "*" else 22)
             if marker != "^":  # the neighbours' names stand on the left
-                right.annotate(other, spot, xytext=(5, 3), textcoords="offset points", fontsize=8, color=colour,
-                               parse_math=False)
+                named.append((other, spot, colour))
     right.set(title="Its neighbours (▲) on the map", xlabel="first direction", ylabel="second direction",
               xticks=[], yticks=[])
     right.margins(0.12)
+    _write_beside(right, *zip(*named, strict=True))
     return figure
 
 

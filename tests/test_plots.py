@@ -95,3 +95,18 @@ def test_word_maps_show_the_known_words_in_the_colour_of_their_group():
     places = np.array([part.get_offsets()[0] for part in axis.collections])
     marks = {text.get_text(): text.xy for text in axis.texts}
     assert np.allclose(places, [marks[word] for word in ("soup", "bread", "good", "bad")])
+
+
+def test_words_on_a_map_are_written_apart_and_inside():
+    table = KeyedVectors(2)
+    words = ["one", "two", "three", "four", "five", "sixteen"]
+    angles = np.array([0.0, 0.02, 0.04, 1.5, 1.52, 3.1])
+    table.add_vectors(words, np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32))
+    for figure in (plots.word_maps({"one": table, "two": table}, {"numbers": words}),
+                   plots.neighbours(table, "one", {"numbers": words})):
+        axis = figure.axes[1]
+        figure.canvas.draw()
+        boxes = [text.get_window_extent() for text in axis.texts]
+        assert len(boxes) >= len(words)
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i] if a.bounds != b.bounds)
+        assert all(axis.bbox.padded(2).contains(*box.min) and axis.bbox.padded(2).contains(*box.max) for box in boxes)
