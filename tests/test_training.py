@@ -446,6 +446,21 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, folder, config, train,
     assert list(tmp_path.glob("step-*"))
 
 
+def turned(rows):
+    return rows.map(lambda row: {"label": 1 - row["label"]})
+
+
+@pytest.mark.parametrize(("train", "validation", "named"), [
+    (turned(tiny.texts(60)), tiny.texts(30, seed=1), "training data"),  # the same texts
+    (tiny.texts(60), turned(tiny.texts(30, seed=1)), "validation data"),
+    (tiny.texts(60), tiny.texts(30, seed=2), "validation data"),
+    (tiny.texts(60), None, "validation data")])
+def test_a_checkpoint_of_a_run_on_other_data_is_refused(tmp_path, folder, train, validation, named):
+    interrupted(tmp_path, folder, 3)
+    with pytest.raises(training.TrainingError, match=f"belong to another run; changed since: {named}"):
+        training.fit(tiny.classifier(folder), train, validation, tiny.CONFIG, tmp_path)
+
+
 @pytest.mark.parametrize("how", [{"pooling": "cls"}, {"max_length": 16}, {"trained_layers": 1}])
 def test_a_checkpoint_of_another_model_is_refused(tmp_path, folder, how):
     interrupted(tmp_path, folder, 3)
@@ -551,6 +566,25 @@ def test_a_probe_is_the_logistic_regression_on_standardised_features(folder):
     x = features.compute(model, list(rows["text"])).numpy()
     peer = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=10_000)).fit(x, list(rows["label"]))
     assert np.allclose(model.probabilities(list(rows["text"])).numpy(), peer.predict_proba(x), atol=1e-3)
+
+
+def test_a_label_that_no_text_has_is_never_predicted():
+    random = np.random.default_rng(0)
+    vectors, labels = torch.tensor(random.normal(size=(60, 5))).float(), random.choice([0, 2], 60)
+    weight, bias = features.fit_head(vectors, labels, 4)
+    logits = torch.tensor(random.normal(size=(500, 5))).float() * 20 @ weight.T + bias
+    assert set(logits.argmax(dim=1).tolist()) == {0, 2}
+    assert logits.softmax(dim=1)[:, [1, 3]].max() < 1e-6
+
+
+def test_a_feature_that_hardly_varies_is_not_blown_up():
+    random = np.random.default_rng(0)
+    x, labels = random.normal(size=(60, 5)), random.integers(0, 2, 60)
+    x[:, 3] = 0.5 + 1e-9 * labels  # dead, but for a trace that would give the labels away
+    weight, bias = features.fit_head(torch.tensor(x), labels, 2)
+    moved = x + 0.01 * np.eye(5)[3]
+    before, after = (torch.tensor(rows).float() @ weight.T + bias for rows in (x, moved))
+    assert torch.allclose(before, after, atol=1e-2)
 
 
 # ---- several processes ---------------------------------------------------------------------------------------
