@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from tokenizers import normalizers
 
 from sft_helpers import features, models, storage, training
 
@@ -541,6 +542,12 @@ def test_features_are_kept_under_all_that_they_depend_on(tmp_path, folder):
         model.backbone.encoder.layer[0].output.dense.weight[0, 0] += 1.0
     fresh, after = computed()
     assert fresh and not torch.equal(before, after)
+    model.tokenizer(["a text"], padding="max_length", max_length=9, truncation=True)  # leaves its mark, but on no token
+    assert not computed()[0]
+    backend = model.tokenizer.backend_tokenizer
+    backend.normalizer = normalizers.Sequence([backend.normalizer, normalizers.Replace("tea", "soup")])
+    fresh, other = computed()
+    assert fresh and not torch.equal(after, other)
 
 
 @pytest.mark.parametrize("damage", [lambda raw: raw[:200], lambda raw: raw[:-2] + b"??"])
