@@ -85,3 +85,22 @@ def test_the_digest_of_weights_goes_by_names_and_may_be_that_of_the_frozen_ones(
     assert storage.weights_digest(layers, only_frozen=True) != frozen
     swapped = torch.nn.Sequential(*list(layers)[::-1])
     assert storage.weights_digest(swapped) != storage.weights_digest(layers)
+
+
+def test_a_single_changed_byte_is_never_missed(tmp_path):
+    path = storage.write({"x": torch.arange(100)}, None, tmp_path / "numbers.safetensors", named_by_sum=True)
+    raw = path.read_bytes()
+    assert storage.fits_its_name(path)
+    for place in range(0, len(raw), 3):
+        path.write_bytes(raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1:])
+        assert not storage.fits_its_name(path), place
+
+
+def test_processes_that_write_one_file_at_a_time_use_names_of_their_own(tmp_path, monkeypatch):
+    parts, put = [], storage.save_file
+    monkeypatch.setattr(storage, "save_file", lambda what, part, **rest: parts.append(part) or put(what, part, **rest))
+    for process in (11, 12):
+        monkeypatch.setattr(storage.os, "getpid", lambda process=process: process)
+        storage.write({"x": torch.arange(3)}, None, tmp_path / "numbers.safetensors")
+    assert parts[0] != parts[1] and all(part.parent == tmp_path for part in parts)
+    assert [path.name for path in tmp_path.iterdir()] == ["numbers.safetensors"]

@@ -575,6 +575,14 @@ def test_a_probe_is_the_logistic_regression_on_standardised_features(folder):
     assert np.allclose(model.probabilities(list(rows["text"])).numpy(), peer.predict_proba(x), atol=1e-3)
 
 
+def test_a_probes_features_are_kept_on_disk_where_a_folder_is_named(tmp_path, folder):
+    features.forget()
+    rows = tiny.texts(20)
+    features.probe(tiny.classifier(folder, trained_layers=0), list(rows["text"]), rows["label"], folder=tmp_path)
+    (kept,) = tmp_path.glob("features-*.safetensors")
+    assert len(load_file(kept)["features"]) == 20
+
+
 def test_a_label_that_no_text_has_is_never_predicted():
     random = np.random.default_rng(0)
     vectors, labels = torch.tensor(random.normal(size=(60, 5))).float(), random.choice([0, 2], 60)
