@@ -377,7 +377,7 @@ class StopError(Exception):
     pass
 
 
-def interrupted(place, folder, after, checkpoint_steps=1):
+def interrupted(place, folder, after, checkpoint_steps=1, config=tiny.CONFIG):
     """Train and stop after so many updates."""
     model = tiny.classifier(folder)
     count = []
@@ -388,7 +388,7 @@ def interrupted(place, folder, after, checkpoint_steps=1):
             raise StopError
     handle = model.head.register_forward_pre_hook(lambda *_: stop() if model.training else None)
     with pytest.raises(StopError):
-        training.fit(model, tiny.texts(60), tiny.texts(30, seed=1), tiny.CONFIG, place, checkpoint_steps)
+        training.fit(model, tiny.texts(60), tiny.texts(30, seed=1), config, place, checkpoint_steps)
     handle.remove()
 
 
@@ -411,6 +411,14 @@ def test_resumed_it_ends_with_the_same_weights_and_history(tmp_path, folder, aft
     finished, once_more = resumed(tmp_path, folder)
     assert once_more.steps == history.steps
     assert largest_difference(tiny.weights(whole), tiny.weights(finished)) == 0
+
+
+def test_patience_and_the_best_score_go_on_counting_after_an_interruption(tmp_path, folder):
+    config = training.Config(epochs=6, batch_size=8, lr=0.0, head_lr=0.0, patience=2)  # none beats the first
+    interrupted(tmp_path, folder, 18, config=config)  # in the third epoch of 8 updates
+    _, history = resumed(tmp_path, folder, config)
+    assert history.best_epoch == 1 and [entry["epoch"] for entry in history.epochs] == [1, 2, 3]
+    assert [entry["step"] for entry in history.steps] == list(range(1, 25))
 
 
 @pytest.mark.slow
