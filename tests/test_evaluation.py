@@ -74,3 +74,9 @@ def test_lists_of_other_lengths_are_refused(function):
 def test_mcnemar_takes_one_run():
     with pytest.raises(ValueError, match="one run"):
         evaluation.mcnemar([0, 1], [[0, 1], [1, 1]], [0, 1])
+
+
+def test_the_draws_are_those_of_the_seed():
+    labels, predictions = np.arange(50) % 2, np.arange(50) % 3 % 2
+    first, again, other = (evaluation.accuracy(labels, predictions, resamples=50, seed=seed) for seed in (0, 0, 1))
+    assert first == again and first.value == other.value and first[1:] != other[1:]

@@ -1,7 +1,9 @@
 """The reader's own CSV: every fault ends in one sentence that names file and row; nothing is dropped."""
 
 import pytest
+from datasets import ClassLabel, Dataset, Features, Value
 
+from sft_helpers import resources
 from sft_helpers.data import DataError, load, load_files, read_csv
 
 GOOD = "text,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(40))
@@ -187,3 +189,56 @@ def test_texts_are_checked_across_files(tmp_path):
     other.write_text(f"text,label\n{text},{'b' if label == 'a' else 'a'}\nnewer,{label}\n", encoding="utf-8")
     with pytest.raises(DataError, match="the same text is labelled"):
         load_files(train, test=other)
+
+
+def test_each_label_has_a_text_in_each_split_however_few_it_has(tmp_path):
+    content = "text,label\n" + "".join(f"text {i},{label}\n" for i, label in enumerate("a" * 40 + "b" * 4))
+    for rows in load(written(tmp_path, content)).values():
+        assert set(rows["label"]) == {0, 1}
+
+
+def test_a_header_written_as_asked_goes_before_one_in_other_capitals(tmp_path):
+    content = "Text,text,label\n" + "".join(f"other {i},text {i},{'ab'[i % 2]}\n" for i in range(40))
+    assert all(text.startswith("text") for rows in load(written(tmp_path, content)).values() for text in rows["text"])
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A function that puts a data set, {split: (texts, labels)}, where one from the hub would lie."""
+    def put(names=None, **splits):
+        kind = ClassLabel(names=names) if names else Value("int64")
+        for split, (texts, labels) in splits.items():
+            rows = Dataset.from_dict({"text": texts, "label": labels},
+                                     features=Features({"text": Value("string"), "label": kind}))
+            rows.to_parquet(tmp_path / f"{split}.parquet")
+        monkeypatch.setattr(resources, "hub_folder", lambda name, kind: tmp_path)
+        return "someone/set"
+    return put
+
+
+def test_a_hub_sets_own_label_order_and_its_texts_without_outer_blanks(hub):
+    found = load(hub(names=["pos", "neg"], train=([f" text {i}\n" for i in range(40)], [i % 2 for i in range(40)]),
+                     validation=(["more"], [0]), test=(["some"], [1])))
+    assert found["train"].features["label"].names == ["pos", "neg"]
+    assert list(found["train"]["text"])[:2] == ["text 0", "text 1"] and list(found["train"]["label"])[:2] == [0, 1]
+    assert {split: len(rows) for split, rows in found.items()} == {"train": 40, "validation": 1, "test": 1}
+
+
+def test_a_hub_set_with_hidden_test_labels_gets_its_splits_from_the_rest_by_seed(hub):
+    name = hub(names=["neg", "pos"], train=([f"text {i}" for i in range(40)], [i % 2 for i in range(40)]),
+               validation=(["one", "two"], [0, 1]), test=(["hidden"], [-1]))
+    first, again, other = (load(name, seed=seed) for seed in (0, 0, 1))
+    assert list(first["test"]["text"]) == ["one", "two"] and len(first["train"]) + len(first["validation"]) == 40
+    assert list(first["validation"]["text"]) == list(again["validation"]["text"])
+    assert list(first["validation"]["text"]) != list(other["validation"]["text"])
+
+
+@pytest.mark.parametrize(("splits", "says"), [
+    ({"train": (["a", "b"], [0, None]), "test": (["c"], [0])}, "row 1 of 'train': the label is missing"),
+    ({"train": (["a", " "], [0, 1]), "test": (["c"], [0])}, "row 1 of 'train': the text is empty"),
+    ({"train": (["a", "b"], [1, 1]), "test": (["c"], [1]), "validation": (["d"], [1])}, "one label"),
+    ({"train": (["a", "b"], [0, 1])}, "neither a labelled test nor a validation split"),
+    ({"test": (["a", "b"], [0, 1])}, "no split 'train'")])
+def test_what_a_hub_set_lacks_is_named(hub, splits, says):
+    with pytest.raises(DataError, match=f"The data set 'someone/set'.*{says}"):
+        load(hub(**splits))

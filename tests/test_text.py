@@ -23,7 +23,7 @@ def test_vocabulary_numbers_the_training_words():
     assert vocabulary.words == ["[PAD]", "[UNK]", "a", "b", "c"]
     assert text.Vocabulary([["b", "b", "c"], ["a", "c", "b"]]).words[2:] == ["b", "c", "a"]  # the most frequent first
     assert vocabulary.encode(["c", "new", "a"]) == [4, 1, 2]
-    assert vocabulary.decode([4, 1, 2]) == ["c", "[UNK]", "a"]
+    assert vocabulary.decode([4, 1, 2, 0]) == ["c", "[UNK]", "a", "[PAD]"]
     assert "a" in vocabulary and "new" not in vocabulary and len(vocabulary) == 5
     assert text.Vocabulary([["b", "a"], ["a", "c"]], min_count=2).words[2:] == ["a"]
 
