@@ -80,3 +80,8 @@ def test_the_draws_are_those_of_the_seed():
     labels, predictions = np.arange(50) % 2, np.arange(50) % 3 % 2
     first, again, other = (evaluation.accuracy(labels, predictions, resamples=50, seed=seed) for seed in (0, 0, 1))
     assert first == again and first.value == other.value and first[1:] != other[1:]
+
+
+def test_as_many_draws_are_made_as_were_asked_for():
+    draws = [evaluation.accuracy(np.arange(50) % 2, np.arange(50) % 3 % 2, resamples=count) for count in (1, 2, 2000)]
+    assert draws[0].low == draws[0].high and draws[1].high - draws[1].low < draws[2].high - draws[2].low
