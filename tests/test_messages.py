@@ -179,6 +179,8 @@ def test_own_messages_without_a_split_get_one(tmp_path):
     splits = messages.load(own(tmp_path, rows, "text,intent,sentiment"))
     assert {name: len(part) for name, part in splits.items()} == {"train": 28, "validation": 4 + 3, "test": 8 + 3}
     assert messages.OUT_OF_SCOPE not in splits["train"]["intent"]
+    again, other = (messages.load(own(tmp_path, rows, "text,intent,sentiment"), seed=seed) for seed in (0, 1))
+    assert list(splits["train"]["text"]) == list(again["train"]["text"]) != list(other["train"]["text"])
 
 
 GOOD = (DATA / "shops" / "plant_nursery" / "shop.toml").read_text(encoding="utf-8")
