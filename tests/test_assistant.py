@@ -80,6 +80,22 @@ def test_an_unsure_assistant_hands_over_and_says_so(assistant):
     assert assistant.shop.say(assistant.shop.tone["handover"]) in reply.text
 
 
+def test_as_sure_as_the_threshold_asks_is_sure_enough(assistant):
+    reply = assistant.reply(TEXTS[0])
+    assistant.threshold = max(reply.intents.values())
+    assert assistant.reply(TEXTS[0]).sure
+    assistant.threshold += 1e-3
+    assert not assistant.reply(TEXTS[0]).sure
+
+
+def test_the_penalty_reaches_both_heads(shared):
+    strict = Assistant(shared.backbone, TEXTS, INTENTS, MOODS, shared.shop, C=1e-6)
+    for part in strict.probabilities(TEXTS):  # hardly any weight is allowed: all texts look alike
+        assert part.std(dim=0).max() < 0.01
+    for part in shared.probabilities(TEXTS):
+        assert part.std(dim=0).max() > 0.05
+
+
 def test_an_intent_that_the_shop_has_no_reply_for_is_handed_over(assistant):
     del assistant.shop.replies["cancel"]
     reply = assistant.reply("Please call off the chairs.")
@@ -281,6 +297,21 @@ def test_an_exported_formula_is_no_formula(assistant, tmp_path):
     assert not any(line.lstrip('"').startswith(("=", "+", "-", "@")) for line in lines[1:])
 
 
+def test_corrections_in_force_go_out_and_come_back_as_they_were(assistant, shared, tmp_path):
+    while shared.undo():
+        pass
+    texts = ["Strike it", "=1+1 chairs", "'tis cancelled", "strike it"]
+    assistant.learn(texts, ["cancel", "cancel", "thanks", "thanks"])  # the last replaces the first
+    assistant.export_corrections(tmp_path / "c.csv")
+    assert len((tmp_path / "c.csv").read_text(encoding="utf-8").splitlines()) == 1 + 3
+    assert shared.import_corrections(tmp_path / "c.csv") == 3
+    assert sorted(shared.corrections) == sorted(assistant.corrections)
+    assert {c.text: c.intent for c in shared.corrections} == dict(zip(texts[1:], ["cancel", "thanks", "thanks"],
+                                                                     strict=True))
+    while shared.undo():
+        pass
+
+
 @pytest.mark.parametrize(("content", "says"), [
     ("text,intent\nStrike it,cancle\n", "row 2: unknown label 'cancle'"),
     ("text,intent\nStrike it,cancel\nstrike it,thanks\n", "row 2 and row 3: the same text is labelled"),
@@ -319,7 +350,8 @@ def test_a_saved_assistant_gives_equal_probabilities_in_a_new_process(assistant,
 
 
 def test_a_loaded_assistant_learns_what_the_saved_one_would(assistant, tmp_path):
-    """The vectors and intents of the general messages come along, and corrections that were there before."""
+    """The vectors and intents of the general messages come along, corrections that were there before, the settings."""
+    assistant.C, assistant.weight = 0.3, 9.0
     assistant.learn(["Strike it"], ["cancel"])
     assistant.save(tmp_path)
     loaded = Assistant.load(tmp_path)
