@@ -4,9 +4,9 @@
 
 Runs the notebooks as the tests do, with one thread, with two, and with the vector instructions limited to those of
 an old processor; a run is kept as long as the notebook is the same, so that an interrupted call goes on. Writes
-benchmarks/results/tolerances.json, which lists the notebooks it knows (by their SHA-256; those not run this time stay
-as long as they are the same), and for each cell that is compared within a tolerance, or by its figure, how much is
-allowed and how far its numbers moved; prints those that left it, and those never seen to move.
+benchmarks/results/tolerances.json, which lists the notebooks it knows (those not run this time stay as long as they
+and the rules of comparison are the same), and for each cell that is compared within a tolerance, or by its figure, how
+much is allowed and how far its numbers moved; prints those that left it, and those never seen to move.
 """
 
 import functools
@@ -41,10 +41,11 @@ def run(profile, notebook):
 def main():
     notebooks = sys.argv[1:] or [str(path.relative_to(ROOT)) for path in sorted((ROOT / "notebooks").rglob("*.ipynb"))
                                  if ".ipynb_checkpoints" not in path.parts]
-    found, failed = {}, []
+    found, failed, known = {}, [], {}
     rules = (ROOT / "tests" / "nbval_compare.py").read_text(encoding="utf-8")
     for notebook in notebooks:
         text = (ROOT / notebook).read_text(encoding="utf-8")
+        known[notebook] = digest(text, rules)
         for profile, variables in PROFILES.items():
             for row in common.once(["processors", variables, text, rules], functools.partial(run, profile, notebook)):
                 key = row["notebook"], row["cell"]
@@ -54,11 +55,10 @@ def main():
                     cell = {"notebook": row["notebook"], "cell": row["cell"], "id": row["id"],
                             "how": row["how"], "allowed": row["allowed"]}
                     found.setdefault(key, {**cell, "moved": {}})["moved"][profile] = row["moved"]
-    hashes = {path: digest((ROOT / path).read_text(encoding="utf-8")) for path in notebooks}
-    known = {path: sha for path, sha in hashes.items() if not any(where.startswith(path) for where in failed)}
+    known = {path: sha for path, sha in known.items() if not any(where.startswith(path) for where in failed)}
     before = common.read("tolerances.json") if (common.RESULTS / "tolerances.json").is_file() else {}
     for path, sha in before.get("notebooks", {}).items():
-        if path not in notebooks and (ROOT / path).is_file() and digest((ROOT / path).read_text("utf-8")) == sha:
+        if path not in notebooks and (ROOT / path).is_file() and digest((ROOT / path).read_text("utf-8"), rules) == sha:
             known[path] = sha
             found.update({(row["notebook"], row["cell"]): row for row in before["rows"] if row["notebook"] == path})
     rows = [found[key] for key in sorted(found) if key[0] in known]

@@ -170,6 +170,13 @@ def _common_area(one, other):
     return common.width * common.height if common else 0.0
 
 
+def _moved(text, side):
+    """Put an annotation on a side of its spot and return the box that it covers, in pixels."""
+    text.set(ha=side[2], va=side[3])
+    text.xyann = side[:2]
+    return text.get_window_extent()
+
+
 def _write_beside(axis, words, spots, colours):
     """Write each word beside its spot, on the side where it covers least of other words, spots and margins."""
     axis.figure.draw_without_rendering()  # only now it is settled where on the page a spot lies
@@ -178,17 +185,12 @@ def _write_beside(axis, words, spots, colours):
         text = axis.annotate(word, spot, xytext=(0, 0), textcoords="offset points", fontsize=8, color=colour,
                              parse_math=False)
 
-        def move(side, text=text):
-            text.set(ha=side[2], va=side[3])
-            text.xyann = side[:2]
-            return text.get_window_extent()
-
-        def covered(side):
-            box = move(side)
+        def covered(side, text=text):
+            box = _moved(text, side)
             outside = box.width * box.height - _common_area(box, axis.bbox)
             return outside + sum(_common_area(box, other) for other in taken)
 
-        taken.append(move(min(SIDES, key=covered)))
+        taken.append(_moved(text, min(SIDES, key=covered)))
 
 
 def neighbours(vectors, word, groups, count=8):

@@ -47,4 +47,5 @@ def test_the_confident_joint_and_its_suspects_are_cleanlabs(lesson, seed):
 def test_the_order_by_loss_is_cleanlabs_low_self_confidence(lesson, seed):
     p, given = unsure(seed)
     theirs = find_label_issues(given, p, filter_by="low_self_confidence", n_jobs=1)
+    assert 20 < theirs.sum() < 200
     assert lesson["largest_loss"](p, given, theirs.sum()).tolist() == theirs.tolist()

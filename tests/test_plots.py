@@ -103,10 +103,10 @@ def test_words_on_a_map_are_written_apart_and_inside():
     angles = np.array([0.0, 0.02, 0.04, 1.5, 1.52, 3.1])
     table.add_vectors(words, np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32))
     for figure in (plots.word_maps({"one": table, "two": table}, {"numbers": words}),
-                   plots.neighbours(table, "one", {"numbers": words})):
+                   plots.neighbours(table, "one", {"numbers": words[1:]})):
         axis = figure.axes[1]
         figure.canvas.draw()
         boxes = [text.get_window_extent() for text in axis.texts]
         assert len(boxes) >= len(words)
-        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i] if a.bounds != b.bounds)
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
         assert all(axis.bbox.padded(2).contains(*box.min) and axis.bbox.padded(2).contains(*box.max) for box in boxes)
