@@ -2,11 +2,12 @@
 
     python -m benchmarks.processors [NOTEBOOK …]
 
-Runs the notebooks as the tests do, with one thread, with two, and with the vector instructions limited to those of
-an old processor; a run is kept as long as the notebook is the same, so that an interrupted call goes on. Writes
-benchmarks/results/tolerances.json, which lists the notebooks it knows (those not run this time stay as long as they
-and the rules of comparison are the same), and for each cell that is compared within a tolerance, or by its figure, how
-much is allowed and how far its numbers moved; prints those that left it, and those never seen to move.
+Runs the notebooks as the tests do, with one thread, with two, and with the vector instructions limited to those of an
+old processor; a run is kept as long as the notebook's code and outputs are the same, so that an interrupted call goes
+on. Writes benchmarks/results/tolerances.json, which lists the notebooks it knows (those not run this time stay as long
+as their code, their outputs and the rules of comparison are the same), and for each cell that is compared within a
+tolerance, or by its figure, how much is allowed and how far its numbers moved; prints those that left it, and those
+never seen to move.
 """
 
 import functools
@@ -29,6 +30,12 @@ PROFILES = {
 }
 
 
+def code(notebook):
+    """Return a notebook's code cells with their outputs, as text: what a run depends on; its prose may be mended."""
+    cells = json.loads((ROOT / notebook).read_text(encoding="utf-8"))["cells"]
+    return json.dumps([cell for cell in cells if cell["cell_type"] == "code"])
+
+
 def run(profile, notebook):
     """Run a notebook under one profile; return a row for each cell (``tests/nbval_report.py``)."""
     report = ROOT / "_build" / "nbval.json"
@@ -44,7 +51,7 @@ def main():
     found, failed, known = {}, [], {}
     rules = (ROOT / "tests" / "nbval_compare.py").read_text(encoding="utf-8")
     for notebook in notebooks:
-        text = (ROOT / notebook).read_text(encoding="utf-8")
+        text = code(notebook)
         known[notebook] = digest(text, rules)
         for profile, variables in PROFILES.items():
             for row in common.once(["processors", variables, text, rules], functools.partial(run, profile, notebook)):
@@ -58,7 +65,7 @@ def main():
     known = {path: sha for path, sha in known.items() if not any(where.startswith(path) for where in failed)}
     before = common.read("tolerances.json") if (common.RESULTS / "tolerances.json").is_file() else {}
     for path, sha in before.get("notebooks", {}).items():
-        if path not in notebooks and (ROOT / path).is_file() and digest((ROOT / path).read_text("utf-8"), rules) == sha:
+        if path not in notebooks and (ROOT / path).is_file() and digest(code(path), rules) == sha:
             known[path] = sha
             found.update({(row["notebook"], row["cell"]): row for row in before["rows"] if row["notebook"] == path})
     rows = [found[key] for key in sorted(found) if key[0] in known]
