@@ -6,7 +6,9 @@ import platform
 import random
 
 import numpy as np
+import scipy.linalg  # noqa: F401 — loads SciPy's own library of matrix products, for one_blas_thread
 import torch
+from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
 SHOWN_VERSIONS = ("torch", "transformers", "datasets", "gensim", "scikit-learn", "numpy")
@@ -52,6 +54,19 @@ def seed_everything(seed):
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+
+
+def one_blas_thread():
+    """Let NumPy and SciPy, from PyPI's wheels, multiply in one thread; torch keeps its own.
+
+    Notes
+    -----
+    For matrices as small as the course's, threads only wait for one another: the many small fits of lesson 12 took
+    118 s with two threads, 22 s with one (AMD EPYC, 2 cores). See the scikit-learn documentation, "Parallelism,
+    resource management, and configuration". Other builds of NumPy, which may share their library with torch, are left
+    as they are.
+    """
+    ThreadpoolController().select(prefix="libscipy_openblas").limit(limits=1)
 
 
 def progress(items, what, total=None, unit="it", shown=True):

@@ -60,6 +60,7 @@ def start(backbone=None, data=None, seed=0, threads=None, labels=None, changed=F
         with the shipped default, and say so; under ``make run`` (``SFT_STRICT=1``) it stops as well.
     """
     environment.seed_everything(seed)
+    environment.one_blas_thread()
     if threads:
         torch.set_num_threads(threads)
     print(f"device    {environment.device_label()}")

@@ -190,7 +190,7 @@ def _write_beside(axis, words, spots, colours):
             outside = box.width * box.height - _common_area(box, axis.bbox)
             return outside + sum(_common_area(box, other) for other in taken)
 
-        taken.append(_moved(text, min(SIDES, key=covered)))
+        taken.append(_moved(text, min(SIDES, key=covered)).padded(2))  # or two words would read as one
 
 
 def neighbours(vectors, word, groups, count=8):
@@ -275,7 +275,7 @@ def race(paths, loss, levels=(1, 5, 15, 30, 60, 90), frame=((-10, 5), (-3, 3))):
     axis.set(title=f"After {len(path) - 1} steps nearest: {nearest}", xlabel="weight w₁ (flat direction)",
              ylabel="w₂ (steep)", xlim=frame[0], ylim=frame[1])
     axis.grid(False)
-    axis.legend(fontsize=9, loc="upper right", frameon=True)
+    axis.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=len(paths))  # hides no path
     return figure
 
 

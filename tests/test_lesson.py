@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import pytest
+import threadpoolctl
 import torch
 
 from sft_helpers import claims, environment, lesson
@@ -31,6 +32,16 @@ def mine(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("text,label\n" + "".join(f"text {i},{'abc'[i % 3]}\n" for i in range(60)), encoding="utf-8")
     return str(path)
+
+
+def test_numpy_multiplies_in_one_thread_and_torch_in_as_many_as_before():
+    before = torch.get_num_threads()
+    with threadpoolctl.threadpool_limits(2):
+        lesson.start()
+        found = [library for library in threadpoolctl.threadpool_info() if library["prefix"] == "libscipy_openblas"]
+        assert all(library["num_threads"] == 1 for library in found)
+        assert found or "scipy-openblas" not in np.show_config("dicts")["Build Dependencies"]["blas"]["name"]
+    assert torch.get_num_threads() == before
 
 
 def test_claims_bind_on_the_default_alone(mine, tmp_path):

