@@ -190,7 +190,7 @@ def _write_beside(axis, words, spots, colours):
             outside = box.width * box.height - _common_area(box, axis.bbox)
             return outside + sum(_common_area(box, other) for other in taken)
 
-        taken.append(_moved(text, min(SIDES, key=covered)).padded(2))  # or two words would read as one
+        taken.append(_moved(text, min(SIDES, key=covered)).padded(4))  # or two words would read as one
 
 
 def neighbours(vectors, word, groups, count=8):
@@ -212,7 +212,7 @@ def neighbours(vectors, word, groups, count=8):
     """
     from sklearn.decomposition import PCA
 
-    figure, (left, right) = subplots(1, 2, figsize=(9, 4.2), width_ratios=[2, 3])
+    figure, (left, right) = subplots(1, 2, figsize=(9, 4.8), width_ratios=[1, 2])
     if word not in vectors:
         left.set_title(f"“{word}” is not in this table", parse_math=False)
         left.axis("off")

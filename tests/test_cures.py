@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from datasets import ClassLabel, Dataset, Features, Value
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -23,7 +24,7 @@ def source(tmp_path_factory):
 
 def run(source, how=None, rows=None, epochs=2, seed=3, **settings):
     return cures.train(source, rows or tiny.texts(40), NAMES, tiny.texts(30, seed=1), how and cures.Cures(**how),
-                       epochs=epochs, batch_size=8, seed=seed, **settings)
+                       epochs=epochs, seed=seed, **{"batch_size": 8, **settings})
 
 
 def moved_by(source, how):
@@ -39,6 +40,7 @@ def test_without_cures_it_is_the_courses_own_loop(source):
     history = training.fit(model, tiny.texts(40), None, training.Config(
         epochs=2, batch_size=8, lr=2e-4, head_lr=2e-3, weight_decay=0.0, seed=3))
     plain = run(source)
+    assert [entry["epoch"] for entry in plain.history] == [1, 2]
     assert [entry["train_loss"] for entry in plain.history] == pytest.approx(
         [entry["train_loss"] for entry in history.epochs], abs=1e-5)
     expected = tiny.weights(model)
@@ -67,6 +69,7 @@ def test_weight_decay_shrinks_matrices_and_leaves_biases(source):
     row = 20_000  # a word that stands in no text: nothing but the decay moves it
     expected = plain[unseen][row] * np.prod([1 - rate * 50.0 for rate in rates])
     assert torch.allclose(decayed[unseen][row], expected, atol=1e-6)
+    assert decayed["head.weight"].norm() < 0.9 * plain["head.weight"].norm()
     norms = [name for name in plain if "LayerNorm.weight" in name]
     assert norms and all((decayed[name] - plain[name]).abs().max() < 0.01 for name in norms)
 
@@ -141,12 +144,38 @@ def test_the_adversarial_cure_works_with_frozen_embeddings_too(source):
 
 def test_dropping_words_keeps_their_order_and_at_least_one():
     random = np.random.default_rng(0)
-    text = "a b c d e f g h"
+    text = "A B C D E F G H"
     kept = [cures.drop_words(text, 0.5, random) for _ in range(300)]
     assert all(words.split() == sorted(words.split()) and words for words in kept)
     assert 3.6 < np.mean([len(words.split()) for words in kept]) < 4.4
-    assert {cures.drop_words("one two", 0.999, random) for _ in range(40)} <= {"one", "two"}
+    assert {cures.drop_words("one two", 0.999, random) for _ in range(40)} == {"one", "two"}
     assert cures.drop_words(text, 0.0, random) == text and cures.drop_words("one", 0.9, random) == "one"
+
+
+def test_each_epoch_drops_other_words(source, monkeypatch):
+    seen, drop_words = [], cures.drop_words
+    monkeypatch.setattr(cures, "drop_words", lambda *given: seen.append((given[0], drop_words(*given))) or seen[-1][1])
+    run(source, {"deletion": 0.5})
+    first, second = dict(seen[:40]), dict(seen[40:])
+    assert first.keys() == second.keys() and sum(first[text] != second[text] for text in first) > 10
+    before, after = (sum(len(pair[k].split()) for pair in seen) for k in (0, 1))
+    assert 0.4 < after / before < 0.7  # one word always stays
+
+
+def test_the_training_loss_told_is_the_cross_entropy_alone(source):
+    still = {"lr": 0.0, "head_lr": 0.0}
+    plain, cured = run(source, **still), run(source, {"label_smoothing": 0.4, "l1": 1e-3, "l2": 1e-2}, **still)
+    assert [entry["train_loss"] for entry in cured.history] == pytest.approx(
+        [entry["train_loss"] for entry in plain.history], abs=1e-6)
+
+
+def test_penalties_pull_on_the_matrices_with_their_whole_weight(source, monkeypatch):
+    """A penalty so strong that nothing else counts: its gradient is 2 · l2 · W on matrices, nothing on the rest."""
+    norms, clip = [], nn.utils.clip_grad_norm_
+    monkeypatch.setattr(nn.utils, "clip_grad_norm_", lambda weights, longest: norms.append(clip(weights, longest)))
+    model = run(source, {"l2": 1e4}, lr=0.0, head_lr=0.0).model
+    matrices = [weight for weight in model.parameters() if weight.requires_grad and weight.ndim > 1]
+    assert norms[0].item() == pytest.approx(2e4 * sum(w.square().sum() for w in matrices).sqrt().item(), rel=1e-3)
 
 
 def test_penalties_are_sums_over_all_entries():
@@ -162,6 +191,23 @@ def test_class_weights_are_scikit_learns_balanced_ones():
     labels = torch.tensor([0, 0, 0, 1, 2, 2])
     expected = compute_class_weight("balanced", classes=np.arange(3), y=labels.numpy())
     assert cures._balanced(labels, 3).tolist() == pytest.approx(expected)
+    assert len(cures._balanced(labels, 4)) == 4  # a label that no text has
+
+
+@pytest.mark.parametrize("how", [{"label_smoothing": 0.4}, {"class_weights": True}])
+def test_smoothing_and_class_weights_enter_the_loss_as_asked(source, monkeypatch, how):
+    """The length of the first gradient, beside that of PyTorch's own loss."""
+    norms, clip, rows = [], nn.utils.clip_grad_norm_, tiny.texts(40)
+    monkeypatch.setattr(nn.utils, "clip_grad_norm_", lambda weights, longest: norms.append(clip(weights, longest)))
+    run(source, how, rows, epochs=1, batch_size=40)
+    torch.manual_seed(3)
+    model, target = training_model(source), torch.tensor(rows["label"])
+    inputs = model.tokenizer(list(rows["text"]), padding=True, return_tensors="pt")
+    share = target.bincount() / len(target)
+    nn.functional.cross_entropy(model(inputs["input_ids"], inputs["attention_mask"]), target,
+                                weight=1 / (2 * share) if "class_weights" in how else None,
+                                label_smoothing=how.get("label_smoothing", 0.0)).backward()
+    assert norms[0].item() == pytest.approx(clip(model.parameters(), 1e9).item(), rel=1e-4)
 
 
 def test_dropout_is_off_unless_asked_for_and_reaches_attention(tmp_path):
@@ -211,3 +257,11 @@ def test_few_and_mislabelled_texts_are_as_many_as_asked_for():
     changed = np.flatnonzero(np.array(wrong["label"]) != np.array(drawn["label"]))
     assert changed.tolist() == chosen.tolist() and len(changed) == 7
     assert list(wrong["text"]) == list(drawn["text"])
+    assert cures.mislabel(drawn, 0.5, seed=2)[1].tolist() != chosen.tolist()
+
+
+def test_a_wrong_label_is_drawn_among_all_the_others():
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["a", "b", "c"])})
+    rows = Dataset.from_dict({"text": [str(i) for i in range(60)], "label": [0] * 60}, features=features)
+    wrong, chosen = cures.mislabel(rows, 0.56, seed=0)
+    assert len(chosen) == 34 and set(np.array(wrong["label"])[chosen]) == {1, 2}

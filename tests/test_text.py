@@ -78,8 +78,9 @@ def test_nltk_list_that_cannot_be_had(monkeypatch):
 
 def test_mean_vectors():
     vectors = {"a": np.array([1.0, 0.0]), "b": np.array([3.0, 2.0])}
-    means = embeddings.mean_vectors([["a", "b"], ["b", "new"], ["new"]], vectors)
-    assert means.tolist() == [[2.0, 1.0], [3.0, 2.0], [0.0, 0.0]]
+    means = embeddings.mean_vectors([["a", "b"], ["b", "new"], ["new"], ["b", "a", "a", "a"]], vectors)
+    assert means.tolist() == [[2.0, 1.0], [3.0, 2.0], [0.0, 0.0], [1.5, 0.5]]
+    assert means.dtype == np.float32
 
 
 def test_word2vec_is_repeatable_and_takes_settings():
