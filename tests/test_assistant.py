@@ -179,6 +179,13 @@ def test_the_same_correction_a_thousand_times_counts_once(assistant):
     assert len(assistant.corrections) == 1
 
 
+def test_one_call_may_say_the_same_twice_or_change_its_mind(assistant):
+    assert assistant.learn(["Strike it", "strike it"], ["cancel", "cancel"]) == 1
+    assert assistant.learn(["Strike it", "Strike it"], ["thanks", "cancel"]) == 2
+    assert [c.intent for c in assistant.corrections] == ["cancel"]
+    assert [assistant.undo().intent for _ in range(3)] == ["cancel", "thanks", "cancel"] and assistant.undo() is None
+
+
 @pytest.mark.parametrize(("texts", "intents", "says"), [
     (["fine"], ["no_such"], "There is no intent 'no_such'; possible are cancel, order_status, thanks"),
     ([" \x00 "], ["cancel"], "An empty message cannot be corrected"),
@@ -358,6 +365,14 @@ def test_a_loaded_assistant_learns_what_the_saved_one_would(assistant, tmp_path)
     for one in (assistant, loaded):
         one.learn(["Is she off the stand?"], ["order_status"])
     assert torch.allclose(loaded.probabilities(TEXTS)[0], assistant.probabilities(TEXTS)[0], atol=1e-5)
+
+
+def test_a_loaded_assistant_can_take_back_what_was_learnt_before(assistant, tmp_path):
+    assistant.learn(["Strike it"], ["cancel"])
+    assistant.learn(["Strike it"], ["thanks"])
+    assistant.save(tmp_path)
+    loaded = Assistant.load(tmp_path)
+    assert loaded.undo().intent == "thanks" and [c.intent for c in loaded.corrections] == ["cancel"]
 
 
 def test_an_assistant_of_other_weights_is_refused(tmp_path):
