@@ -153,9 +153,15 @@ def test_dropping_words_keeps_their_order_and_at_least_one():
 
 
 def test_each_epoch_drops_other_words(source, monkeypatch):
-    seen, drop_words = [], cures.drop_words
-    monkeypatch.setattr(cures, "drop_words", lambda *given: seen.append((given[0], drop_words(*given))) or seen[-1][1])
+    seen, dice, drop_words = [], [], cures.drop_words
+
+    def dropped(text, share, random):
+        dice.append(str(random.bit_generator.state))
+        seen.append((text, drop_words(text, share, random)))
+        return seen[-1][1]
+    monkeypatch.setattr(cures, "drop_words", dropped)
     run(source, {"deletion": 0.5})
+    assert dice[0] != dice[40]
     first, second = dict(seen[:40]), dict(seen[40:])
     assert first.keys() == second.keys() and sum(first[text] != second[text] for text in first) > 10
     before, after = (sum(len(pair[k].split()) for pair in seen) for k in (0, 1))
