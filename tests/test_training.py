@@ -64,7 +64,7 @@ def test_each_row_once_an_epoch_in_an_order_of_seed_and_epoch(count, bucketing):
     again = training.batches(lengths, 8, seed=1, epoch=0, bucketing=bucketing)
     assert all(np.array_equal(a, b) for a, b in zip(plan, again, strict=True))
     if count >= 100:
-        for seed, epoch in ((1, 1), (2, 0)):
+        for seed, epoch in ((1, 1), (2, 0), (0, 1)):
             other = training.batches(lengths, 8, seed=seed, epoch=epoch, bucketing=bucketing)
             assert not np.array_equal(np.concatenate(plan), np.concatenate(other))
 
@@ -77,6 +77,15 @@ def test_bucketing_saves_padding_and_keeps_some_chance():
     assert computed(True) < 1.1 * lengths.sum() < 1.6 * lengths.sum() < computed(False)
     means = [lengths[rows].mean() for rows in training.batches(lengths, 32, 0, 0)]
     assert abs(np.corrcoef(means, range(len(means)))[0, 1]) < 0.5  # not from short to long
+
+
+@pytest.mark.parametrize(("count", "pool"), [(64, 16), (8000, 400)])
+def test_no_batch_mixes_two_pools(count, pool):
+    """A pool is 50 batches of shuffled rows, or a quarter of all rows where these are few."""
+    order = np.random.default_rng([3, 1]).permutation(count)
+    pools = [set(order[i:i + pool].tolist()) for i in range(0, count, pool)]
+    plan = training.batches(np.random.default_rng(0).integers(3, 60, count), 8, seed=3, epoch=1)
+    assert all(any(set(rows.tolist()) <= rows_of for rows_of in pools) for rows in plan)
 
 
 # ---- what it computes ----------------------------------------------------------------------------------------
