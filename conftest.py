@@ -12,10 +12,11 @@ import pytest
 from tests import nbval_compare, nbval_report
 
 # Kernels inherit these: no network but this machine's own; no progress bars in outputs; a reader's own predictions stay
-# out of the comparison.
+# out of the comparison; a GPU is left alone.
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, (str(Path(__file__).parent / "tests" / "offline"), os.environ.get("PYTHONPATH"))))
 os.environ["TQDM_DISABLE"] = "1"
+os.environ.setdefault("SFT_DEVICE", "cpu")  # where the stored outputs come from, and where claims bind
 os.environ["SFT_LEDGER"] = os.path.join(tempfile.gettempdir(), "no_predictions.json")
 os.environ["SFT_LADDER"] = os.devnull  # rungs measured elsewhere come from the study, whatever ran before
 os.environ.pop("SFT_STRICT", None)

@@ -20,7 +20,13 @@ def device():
     Returns
     -------
     torch.device
+
+    Notes
+    -----
+    The environment variable ``SFT_DEVICE=cpu`` leaves a GPU alone: stored outputs come from a CPU.
     """
+    if os.environ.get("SFT_DEVICE") == "cpu":
+        return torch.device("cpu")
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():

@@ -76,6 +76,9 @@ def test_parameters_reach_the_tagged_cell_and_nothing_else_changes(course, monke
     assert [cell.source for cell in executed.cells if "injected-parameters" not in cell.metadata.get("tags", [])] == [
         "data = 'reviews'\nseed = 0", "print(data, seed)"]
     assert json.loads((course.BUILD / "run.json").read_text())["data"] == "mine.csv"
+    mine.write_text("text,label\n" + "".join(f"text {i},{'abc'[i % 3]}\n" for i in range(30)))
+    with pytest.raises(SystemExit, match="need data with two labels; mine.csv has 3"):
+        run(course, monkeypatch, "run", "--data", "mine.csv")
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ import torch
 from datasets import ClassLabel, Dataset, Features, Value
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
-from sft_helpers import finetune, models, plots, training
+from sft_helpers import environment, finetune, models, plots, training
 
 sys.path.insert(0, str(Path(__file__).parent))
 import tiny  # noqa: E402
@@ -209,7 +209,7 @@ def test_a_text_is_shown_and_not_run(files, tmp_path):
     (["--max-length", "9999"], "max_length lies between 3 and the 512 positions"),
     (["--checkpoint-steps", "0"], "--checkpoint-steps is 1 or more")])
 def test_what_cannot_be_had_ends_it_with_one_sentence(files, tmp_path, change, said):
-    if said.startswith("fp16") and torch.cuda.is_available():
+    if said.startswith("fp16") and environment.device().type == "cuda":
         pytest.skip("there is a GPU")
     with pytest.raises(SystemExit) as end:
         finetune.main(options(files, tmp_path / "out") + change)

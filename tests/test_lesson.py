@@ -83,7 +83,9 @@ def test_a_seed_settles_every_kind_of_chance():
 def test_a_gpu_is_used_where_there_is_one(monkeypatch, cuda, mps, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    assert device().type == expected  # the lessons of the other tests run on the CPU
+    assert device().type == "cpu"  # in tests
+    monkeypatch.delenv("SFT_DEVICE")
+    assert device().type == expected
 
 
 def test_the_summary_names_what_a_result_depends_on(capsys):

@@ -199,7 +199,8 @@ def _run(notebook, path, file, keep):
             caught += bool(name)
 
     # as in conftest.py: no bars, neither the reader's own predictions nor rungs measured before
-    os.environ.update(TQDM_DISABLE="1", SFT_LEDGER=os.path.join(os.devnull, "none"), SFT_LADDER=os.devnull)
+    os.environ.update(TQDM_DISABLE="1", SFT_LEDGER=os.path.join(os.devnull, "none"), SFT_LADDER=os.devnull,
+                      SFT_DEVICE="cpu")
     os.environ.pop("SFT_STRICT", None)
     try:
         NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", on_cell_executed=ended,

@@ -93,7 +93,10 @@ def run(arguments):
             models.load_backbone(found)
             parameters["backbone"] = _from_here(arguments.backbone)
         if arguments.data:
-            data.load(arguments.data)
+            labels = data.load(arguments.data)["train"].features["label"].names
+            if len(labels) != 2:
+                sys.exit(f"The lessons need data with two labels; {arguments.data} has {len(labels)}. More of them: "
+                         "python -m sft_helpers.finetune.")
             parameters["data"] = _from_here(arguments.data)
     except (resources.ResourceError, data.DataError) as error:
         sys.exit(str(error))
@@ -141,7 +144,7 @@ def outputs(arguments):
     from nbclient import NotebookClient
 
     os.environ.update(TQDM_DISABLE="1", SFT_LEDGER=str(BUILD / "no_predictions.json"),
-                      SFT_LADDER=os.devnull)
+                      SFT_LADDER=os.devnull, SFT_DEVICE="cpu")
     BUILD.mkdir(exist_ok=True)
     paths = [path for lesson in lessons(arguments.lessons)
              for path in (lesson, NOTEBOOKS / "solutions" / lesson.name) if path.is_file()]
