@@ -81,6 +81,7 @@ def test_an_unsure_assistant_hands_over_and_says_so(assistant):
 
 
 def test_as_sure_as_the_threshold_asks_is_sure_enough(assistant):
+    assert assistant.threshold == 0.5  # unless told otherwise
     reply = assistant.reply(TEXTS[0])
     assistant.threshold = max(reply.intents.values())
     assert assistant.reply(TEXTS[0]).sure

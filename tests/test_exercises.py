@@ -37,13 +37,20 @@ def test_a_wrong_answer_gets_a_hint_that_fits(key, answer, hint, capsys):
 
 
 def test_unsolved_unknown_and_progress(capsys):
-    def stub():
+    def stub(*_given):
         raise NotImplementedError
 
+    def refused(*_given):
+        raise NotImplementedError('"softmax" not implemented for \'Bool\'')
+
     exercises._solved.clear()
-    for answer in (None, ..., lambda *_: stub()):
+    for answer in (None, ..., stub):
         exercises.check("01.1", answer)
         assert capsys.readouterr().out == "Exercise 01.1: not tried yet.\n"
+    exercises.check("01.1", lambda *given: stub(*given))
+    assert "not yet – your code calls `stub`, which is not written yet" in capsys.readouterr().out
+    exercises.check("01.1", refused)
+    assert "not yet – your code stops with NotImplementedError: \"softmax\"" in capsys.readouterr().out
     with pytest.raises(KeyError, match="no exercise 99.1"):
         exercises.check("99.1", 1)
     exercises.check("01.2", RIGHT["01.2"][0])

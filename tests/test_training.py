@@ -205,6 +205,26 @@ def test_a_frozen_backbone_is_asked_once_for_each_text(folder):
     assert len(asked) == 2 + 1
 
 
+def test_a_rate_of_zero_for_the_head_is_no_missing_rate(still):
+    before = tiny.weights(tiny.classifier(still, dropout=0.0))
+    model, _ = trained(still, training.Config(**{**tiny.CONFIG.__dict__, "head_lr": 0.0}))
+    moved = {name for name, weight in tiny.weights(model).items() if not torch.equal(weight, before[name])}
+    assert moved and not {"head.weight", "head.bias"} & moved
+
+
+def test_without_a_longest_gradient_none_is_shortened(still):
+    """A head that answers forty times as loudly makes gradients longer than 1."""
+    def run(longest):
+        model = tiny.classifier(still, dropout=0.0)
+        with torch.no_grad():
+            model.head.weight *= 40
+        config = training.Config(**{**tiny.CONFIG.__dict__, "epochs": 1, "max_grad_norm": longest})
+        history = training.fit(model, tiny.texts(32), None, config)
+        return tiny.weights(model), max(step["grad_norm"] for step in history.steps)
+    (free, length), (bounded, _), (short, _) = run(None), run(1e9), run(1.0)
+    assert length > 1.5 and largest_difference(free, bounded) == 0 and largest_difference(free, short) > 1e-6
+
+
 def test_two_runs_are_equal_and_other_seeds_differ(folder):
     first, _ = trained(folder)
     second, _ = trained(folder)

@@ -83,13 +83,16 @@ def check(key, answer=None):
     if key not in CHECKS:
         raise KeyError(f"There is no exercise {key}; there are {', '.join(sorted(CHECKS))}.")
     _solved.discard(key)
-    try:
-        if answer is None or answer is ...:
-            raise NotImplementedError
-        hint = CHECKS[key](answer)
-    except NotImplementedError:
+    if answer is None or answer is ...:
         print(f"Exercise {key}: not tried yet.")
         return
+    try:
+        hint = CHECKS[key](answer)
+    except NotImplementedError as error:
+        hint = _unwritten(error, answer)
+        if not hint:
+            print(f"Exercise {key}: not tried yet.")
+            return
     except WrongFormError as error:
         hint = str(error)
     except (Exception, SystemExit) as error:  # the reader's own code: whatever it raises is told, not thrown
@@ -99,6 +102,18 @@ def check(key, answer=None):
     else:
         _solved.add(key)
         print(f"Exercise {key}: solved ✓")
+
+
+def _unwritten(error, answer):
+    """None for an exercise that is still the stub it was; a hint where something else is not implemented."""
+    if str(error):  # PyTorch, say, for a type that it cannot compute with
+        return f"your code stops with {type(error).__name__}: {one_line(error)}"
+    last = error.__traceback__
+    while last.tb_next:
+        last = last.tb_next
+    if last.tb_frame.f_code is getattr(answer, "__code__", None):
+        return None
+    return f"your code calls `{last.tb_frame.f_code.co_name}`, which is not written yet."
 
 
 def progress(lesson):

@@ -27,6 +27,8 @@ def plain(value):
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
     elif isinstance(value, list | tuple):
+        if any(part is None for part in value):
+            raise WrongFormError("one of the values is None; numbers are wanted.")
         value = [plain(part) for part in value]
     try:
         return np.asarray(value, dtype=float)

@@ -40,7 +40,9 @@ def _momentum(step):
         return "you walk uphill: mind the sign."
     if close(v, 2.45) and close(w, 1.0 - 0.05):
         return "the step should use the new velocity, not the old one."
-    return "first v ← momentum · v + gradient, then w ← w − lr · v; give back (w, v)."
+    if close(w, 2.45) and close(v, 1.0 - 0.245):
+        return "the two stand the wrong way round: the weight comes first, then the velocity."
+    return "the velocity is the old one times mu, plus the gradient; the weight moves by lr times the new velocity."
 
 
 @exercise("02.3")

@@ -38,7 +38,8 @@ def _out_of_vocabulary(rate):
     if close(got, 4 / 7):
         return "that is the share of known words."
     if close(got, 1.0):
-        return "you counted texts with an unknown word; here it is tokens."
+        return ("all of it is unknown? `train` is a list of lists, and no token is in it: collect the tokens first. "
+                "(Or you counted texts with an unknown word; here it is tokens.)")
     if close(got, 0.0):
         return "nothing is unknown? Then the test texts had a say in the vocabulary."
     if close(got, 300 / 7):

@@ -39,7 +39,11 @@ def _skipgram(function):
         return "give back a list of pairs (centre, context)."
     got = {tuple(pair) for pair in pairs}
     if got == right and len(pairs) == len(right):
-        if len(as_list(function(tokens, 2))) != 10:
+        wide = {tuple(pair) for pair in as_list(function(tokens, 2))}
+        if ("bus", "came") in wide and ("bus", "the") not in wide:
+            return ("right for a window of 1, wrong for 2: near the start i − window is negative, and such a slice is "
+                    "empty. Begin at max(0, i − window).")
+        if len(wide) != 10:
             return "right for a window of 1, wrong for 2: the window is how far away a context word may stand."
         twice = as_list(function(["so", "so", "bread"], 1))
         if len(twice) != 4:
@@ -64,6 +68,8 @@ def _nearest(function):
     vectors = {"good": np.array([1.0, 0.1]), "fine": np.array([8.0, 1.0]), "bus": np.array([0.1, 1.0]),
                "late": np.array([0.9, 0.9]), "rude": np.array([-1.0, 0.0]), "vast": np.array([40.0, 50.0])}
     got = as_list(function("good", vectors))
+    if got and all(isinstance(entry, tuple | list) for entry in got):
+        return "give back the words alone, without their cosines."
     if "good" in got:
         return "every word is nearest to itself: leave it out."
     if got == ["fine", "late", "vast", "bus", "rude"]:

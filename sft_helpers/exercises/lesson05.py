@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from .answers import as_list, close, exercise, function, number, plain
+from .answers import WrongFormError, as_list, close, exercise, function, number, plain
 
 KEYS = np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 2.0]])  # not, bad, soup
 
@@ -29,6 +29,8 @@ def _query(q):
         return said + ("Whatever points up points even more at 'soup', whose key is twice as long. "
                        "What if the query points away from both?")
     if weights[0] >= share:
+        if q[0] < 0:
+            return said + "'not' is ahead: its score is 2 times your first number. Make that one more negative still."
         return said + "'not' is ahead: its score is 2 times your first number. Make that one negative as well."
     return said + "The direction is right; a longer query makes the softmax more decided."
 
@@ -108,7 +110,11 @@ def _mask_goes_in_before(ask, scores, values, before, filling):
         return "right for a triangle, wrong for filling: use the `allowed` that is handed over."
     far = torch.tensor([[-200.0, 0.0], [0.0, 2.0], [1.0, 1.0]])  # scores of the first query: 0, -283, -141
     last_only = torch.tensor([[0.0, 1.0, 0.0]] * 3)
-    if not np.allclose(ask(last_only, Q=far)[0], values[1], atol=1e-4):
+    heard = ask(last_only, Q=far)[0]
+    if np.isnan(heard).any():
+        return ("where real scores are far below 0 you divide by a sum that has become 0: put −∞ in before the "
+                "softmax, and nothing has to be restored after it.")
+    if not np.allclose(heard, values[1], atol=1e-4):
         return "where real scores are far below 0, your −∞ is not low enough; use −math.inf."
     return None
 
@@ -149,6 +155,10 @@ def _cover(function):
 
     def score(given):
         """Praise counts once, however often it is said; each "so" by its place, to see which copy is gone."""
+        if given is None:
+            raise WrongFormError("`score` was handed None: `remove` changes a list and gives no list back.")
+        if isinstance(given, str):
+            raise WrongFormError("hand `score` a list of words, not one text.")
         given = as_list(given)
         return 10.0 + 6.0 * bool({"good", "great"} & set(given)) + sum(2.0 ** i for i, w in enumerate(given)
                                                                        if w == "so")

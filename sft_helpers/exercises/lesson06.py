@@ -137,7 +137,8 @@ def _loss_of(loss):
     try:
         got = number(loss(C.copy(), tau))
     except WrongFormError as error:
-        raise WrongFormError(f"{error} Take the mean over the texts.") from error
+        raise WrongFormError(f"{error} Take the mean over the texts." if "one number" in str(error) else str(error)
+                             ) from error
     each = right(C, tau)
     if close(got, each.mean()):
         with np.errstate(all="ignore"):

@@ -9,8 +9,9 @@ from torch import nn
 from .answers import WrongFormError, as_list, close, exercise, function, number
 
 SHAPES = {"backbone.embeddings.weight": (5, 3), "backbone.layer.0.query.weight": (3, 3),
-          "backbone.layer.0.query.bias": (3,), "backbone.layer.0.LayerNorm.weight": (3,),
-          "backbone.layer.0.LayerNorm.bias": (3,), "head.weight": (2, 3), "head.bias": (2,)}
+          "backbone.layer.0.query.bias": (3,), "backbone.layer.0.heads.weight": (3, 3),
+          "backbone.layer.0.LayerNorm.weight": (3,), "backbone.layer.0.LayerNorm.bias": (3,),
+          "head.weight": (2, 3), "head.bias": (2,)}
 
 
 def _groups(answer):

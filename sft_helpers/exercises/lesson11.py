@@ -37,7 +37,7 @@ EQUAL = [0.9, 0.9, 0.9, 0.95]
 def _stop_at(stop_at):
     cases = [([1.0, 0.9, 0.8, 0.85, 0.87, 0.9, 0.95], 2, (3, 5)), ([1.0, 0.9, 0.8], 2, (3, 3)),
              ([1.0, 0.8, 0.9, 0.7, 0.75, 0.8, 0.6], 2, (4, 6)), (EQUAL, 2, (1, 3)), ([0.5, 0.6, 0.4], 1, (1, 2)),
-             ([1.0, 0.8, 0.9, 0.85, 0.7], 3, (5, 5))]
+             ([1.0, 0.8, 0.9, 0.85, 0.7], 3, (5, 5)), ([1.0, 0.8, 0.9, 0.85, 0.95, 0.97, 0.99], 2, (2, 4))]
     for losses, patience, right in cases:
         got = plain(stop_at(list(losses), patience)).ravel()
         if got.size != 2:
@@ -54,6 +54,10 @@ def _stop_at(stop_at):
             return f"{where}: the run had stopped after epoch {right[1]}; what would have come later cannot be kept."
         if kept == right[0] and last == right[1] + 1:
             return f"{where}: stops one epoch late; {patience} epochs without a new lowest are enough."
+        if (right, kept, last) == ((4, 6), 4, 5):
+            return f"{where}: the count goes on after a new lowest; a new lowest sets it back to 0."
+        if (right, kept, last) == ((2, 4), 2, 6):
+            return f"{where}: an epoch that beats the one before is no new lowest; compare with the best so far."
         if kept == right[0] and last == right[1] - 1:
             return f"{where}: stops one epoch early; the lowest epoch itself does not count among the {patience}."
         if kept == right[0] and last == len(losses):

@@ -100,7 +100,8 @@ def _folds(folds):
     for groups, k in cases:
         found, names = ask(groups, k), np.array(list(groups))
         if not set(found) <= set(range(k)):
-            return f"fold numbers run from 0 to k - 1; with k = {k} you gave {sorted(set(found))}."
+            return (f"fold numbers run from 0 to k - 1; with k = {k} you gave "
+                    f"{', '.join(f'{fold:g}' for fold in sorted(set(found)))}.")
         for name in sorted(set(names)):
             if len(set(found[names == name])) > 1:
                 return (f"group {str(name)!r} was torn: its texts are in folds "
@@ -154,6 +155,9 @@ def _estimated(estimated_errors):
     columns = joint / joint.sum(axis=0) * counts
     if close(got, columns.sum() - np.trace(columns)):
         return "you scaled the columns; `counts` says how often a label was *given*, and that is the row."
+    turned = joint / joint.sum(axis=1) * counts
+    if close(got, turned.sum() - np.trace(turned)):
+        return "the sums of the rows were spread along the columns: keepdims=True, and `counts[:, None]`."
     if close(got, counts.sum() - np.trace(joint)):
         return "a text that passed no bar is not an error; only what is known of the others is carried over to it."
     return (f"for the row {joint[0].tolist()} and 60 texts that were given its label, a quarter of the row is off the "

@@ -110,15 +110,15 @@ def _changes(learnt_and_lost):
 @function
 def _weights(fair_weights):
     targets, general = [0, 0, 0, 0, 1, 1, 2, 0, 2], [4, 2, 1]
-    got = plain(fair_weights(list(targets), 2, 3.0))
+    got = plain(fair_weights(np.array(targets), 2, 3.0))
     if got.shape != (len(targets),):
         return f"one weight for each message is wanted, {len(targets)} here, not something of shape {got.shape}."
     totals = np.bincount(targets, got)
     if np.allclose(totals, general) and close(got[7], 3 * got[0]) and close(got[8], 3 * got[6]):
-        if not np.allclose(plain(fair_weights([0, 1, 1, 1], 0, 3.0)), 1):
+        if not np.allclose(plain(fair_weights(np.array([0, 1, 1, 1]), 0, 3.0)), 1):
             return ("right with two corrections, wrong with none: then every message counts 1. (A slice [-0:] is the "
                     "whole list, not an empty one.)")
-        if not np.allclose(plain(fair_weights([0, 1, 1], 1, 2.0)), [1, 1 / 3, 2 / 3]):
+        if not np.allclose(plain(fair_weights(np.array([0, 1, 1]), 1, 2.0)), [1, 1 / 3, 2 / 3]):
             return "right for nine messages, wrong for three: use the arguments, not fixed numbers."
         return None
     if close(got[7], got[0]) and close(got[8], got[6]):

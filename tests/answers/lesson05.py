@@ -88,7 +88,8 @@ RIGHT = {
 }
 
 WRONG = {
-    "05.1": [([0, 2], "twice as long"), ([2, 0], "one negative as well"), ([0, 0], "asks for nothing"),
+    "05.1": [([-1, -3], "more negative still"),
+             ([0, 2], "twice as long"), ([2, 0], "one negative as well"), ([0, 0], "asks for nothing"),
              ([-1, -1], "more decided"), ([0, -4], "one negative as well"), ([1, 2, 3], "two numbers"),
              ("-10, -5", "not text")],
     "05.2": [(attend(lambda s, m, d: s + (1 - m) * -1e9), "not divided"),
@@ -124,7 +125,9 @@ WRONG = {
              (lambda Y, H: torch.stack(Y.chunk(H, dim=-1)), "before the batch"),
              (lambda Y, H: Y, "the result has shape"), (lambda Y, H: split(Y, H).flip(1), "owns the columns"),
              (lambda Y, H: split(Y, 3), "wrong for 2")],
-    "05.4": [(lambda words, score, i, j: effect(words, score, i, j), "take off the two"),
+    "05.4": [(lambda words, score, i, j: score(" ".join(words)), "a list of words, not one text"),
+             (lambda words, score, i, j: score(list(words).remove(words[i])), "gives no list back"),
+             (lambda words, score, i, j: effect(words, score, i, j), "take off the two"),
              (lambda words, score, i, j: -cover(words, score, i, j), "sign is the wrong way"),
              (lambda words, score, i, j: score([w for k, w in enumerate(words) if k not in (i, j)]), "this is a score"),
              (in_order_only, "right for i < j"),

@@ -122,13 +122,26 @@ def key(weights, texts, pooling):
     return found.hexdigest()
 
 
+def no_label(matrix, label):
+    hits, said = matrix[label, label], matrix[:, label].sum()
+    precision, recall = hits / said if said else 0.0, hits / matrix[label].sum()
+    return precision, recall, 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def move_and_restore(model, x, y):
+    training = model.training
+    found = move()(model, x, y)
+    model.train(training)
+    return found
+
+
 def numbers(weights):
-    return tuple(tuple(weight.tolist()) for weight in weights)
+    return tuple(tuple(weight.flatten().tolist()) for weight in weights)
 
 
 RIGHT = {
     "07.1": [train_top, train_top_torch],
-    "07.2": [move(), move_in_numpy, lambda model, x, y: move()(model, x, y).item()],
+    "07.2": [move(), move_in_numpy, move_and_restore, lambda model, x, y: move()(model, x, y).item()],
     "07.3": [scores, lambda m, k: np.array(scores(m, k)), lambda m, k: torch.tensor(scores(m, k)),
              lambda m, k: list(scores(m, k))],
     "07.4": [key, lambda w, t, p: (numbers(w), tuple(t), p)],
@@ -155,7 +168,9 @@ WRONG = {
              (move(measure=lambda change: change.abs().mean()), "not the mean"), (move(lr=1.0), "learning rate is 0.1"),
              (move(loss=lambda out, y: nn.functional.cross_entropy(out, y, reduction="sum")), "mean over the examples"),
              (move(measure=lambda change: change), "one number is wanted")],
-    "07.3": [(lambda m, k: scores(m, k, swap=True), "changed places"), (lambda m, k: [accuracy(m)] * 3, "micro"),
+    "07.3": [(no_label, "that no text has"),
+             (lambda m, k: scores(m, k, swap=True), "changed places"),
+             (lambda m, k: [accuracy(m)] * 3, "micro"),
              (lambda m, k: (accuracy(m), *scores(m, k)[1:]), "is the accuracy"),
              (lambda m, k: scores(m, k, plain=True), "harmonic"), (lambda m, k: scores(m, 1), "right for label 1"),
              (lambda m, k: scores(m, 2), "another label"),
@@ -174,9 +189,11 @@ WRONG = {
              (lambda w, t, p: (numbers(w), " ".join(t), p), "where one text ends"),
              (lambda w, t, p: (sum(float(x.sum()) for x in w), tuple(t), p), "no checksum"),
              (lambda w, t, p: (numbers(w[:1]), tuple(t), p), "only the first weights"),
-             (lambda w, t, p: (tuple(tuple(np.round(x.numpy(), 3).tolist()) for x in w), tuple(t), p), "do not round"),
+             (lambda w, t, p: (numbers(np.round(x.numpy(), 3) for x in w), tuple(t), p), "do not round"),
              (lambda w, t, p: (str(w), tuple(t), p), "it is shortened"),
              (lambda w, t, p: (tuple(w), tuple(t), p), "where it lies in memory"),
              (lambda w, t, p: [numbers(w), t, p], "cannot be a key"),
+             (lambda w, t, p: (tuple(tuple(x.tolist()) for x in w), tuple(t), p), "cannot be a key"),
+             (lambda w, t, p: (numbers(w), "\n".join(t), p), "the very mark"),
              (lambda w, t, p: None, "gives back nothing")],
 }

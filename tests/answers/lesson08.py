@@ -15,7 +15,7 @@ def groups(named, lr, head_lr, decay, is_head=lambda name: name.startswith("head
 
 
 def one_each(named, lr, head_lr, decay):
-    return [{"params": weight, "lr": torch.tensor(head_lr if "head" in name else lr),
+    return [{"params": weight, "lr": torch.tensor(head_lr if name[:5] == "head." else lr),
              "weight_decay": decay * (weight.dim() == 2)} for name, weight in named]
 
 
@@ -52,7 +52,9 @@ RIGHT = {
 }
 
 WRONG = {
-    "08.1": [(lambda n, lr, h, d: groups(n[:-1], lr, h, d), "no group holds head.bias"),
+    "08.1": [(lambda n, lr, h, d: [{"params": w, "lr": h if "head" in name else lr, "weight_decay": d * (w.dim() == 2)}
+                                   for name, w in n], "heads.weight has a learning rate"),
+             (lambda n, lr, h, d: groups(n[:-1], lr, h, d), "no group holds head.bias"),
              (lambda n, lr, h, d: groups(n, lr, h, d, decayed=lambda *_: True), "is a bias"),
              (lambda n, lr, h, d: groups(n, lr, h, d, decayed=lambda name, w: not name.endswith("bias")),
               "a norm's scale"),

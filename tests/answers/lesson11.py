@@ -16,6 +16,28 @@ def stop_at(losses, patience, better=lambda loss, lowest: loss < lowest, late=0)
     return kept, len(losses)
 
 
+def than_the_one_before(losses, patience):
+    bad, last = 0, len(losses)
+    for epoch in range(1, len(losses)):
+        bad = 0 if losses[epoch] < losses[epoch - 1] else bad + 1
+        if bad == patience:
+            last = epoch + 1
+            break
+    return int(np.argmin(losses[:last])) + 1, last
+
+
+def never_reset(losses, patience):
+    best, kept, bad = math.inf, 0, 0
+    for epoch, loss in enumerate(losses, 1):
+        if loss < best:
+            best, kept = loss, epoch
+        else:
+            bad += 1
+            if bad == patience:
+                return kept, epoch
+    return kept, len(losses)
+
+
 def in_a_loop(losses, patience):
     best, since, epoch = losses[0], 0, 1
     kept = 1
@@ -63,7 +85,9 @@ WRONG = {
              (lambda lr, decay, steps: 1 - (1 - lr) ** steps, "the decay is not used"),
              (lambda lr, decay, steps: decay, "multiplies the decay by the learning rate"),
              (lambda lr, decay, steps: 100 * (1 - (1 - lr * decay) ** steps), "not per cent")],
-    "11.2": [(lambda losses, patience: (int(np.argmin(losses)) + 1, stop_at(losses, patience)[1]),
+    "11.2": [(than_the_one_before, "beats the one before"), (never_reset, "sets it back to 0"),
+             (lambda losses, patience: (1, None), "one of the values is None"),
+             (lambda losses, patience: (int(np.argmin(losses)) + 1, stop_at(losses, patience)[1]),
               "what would have come later cannot be kept"),
              (lambda losses, patience: (stop_at(losses, patience)[1],) * 2, "not of the last one that ran"),
              (lambda losses, patience: tuple(epoch - 1 for epoch in stop_at(losses, patience)), "counted from 1"),

@@ -40,6 +40,15 @@ def unbalanced(targets, corrections, weight):
     return counts
 
 
+def by_masks(targets, corrections, weight):
+    counts, general = np.ones(len(targets)), np.arange(len(targets)) < len(targets) - corrections
+    counts[~general] = weight
+    for intent in set(targets):
+        mine = targets == intent
+        counts[mine] *= (mine & general).sum() / counts[mine].sum()
+    return counts
+
+
 RIGHT = {
     "13.1": [coverage, lambda sure, right, threshold: torch.tensor(coverage(sure, right, threshold)),
              lambda sure, right, threshold: [float(np.mean(sure >= threshold)),
@@ -47,7 +56,7 @@ RIGHT = {
                                                             if s >= threshold] or [1]))]],
     "13.2": [threshold_for, halfway],
     "13.3": [learnt_and_lost, lambda truth, before, after: np.array(learnt_and_lost(truth, before, after))],
-    "13.4": [weights, lambda *given: weights(*given).tolist()],
+    "13.4": [weights, by_masks, lambda *given: weights(*given).tolist()],
 }
 
 WRONG = {
