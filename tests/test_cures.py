@@ -27,6 +27,14 @@ def run(source, how=None, rows=None, epochs=2, seed=3, **settings):
                        epochs=epochs, seed=seed, **{"batch_size": 8, **settings})
 
 
+@pytest.fixture
+def norms(monkeypatch):
+    """The length of the gradient at each update, before it is shortened."""
+    found, clip = [], nn.utils.clip_grad_norm_
+    monkeypatch.setattr(nn.utils, "clip_grad_norm_", lambda weights, longest: found.append(clip(weights, longest)))
+    return found
+
+
 def moved_by(source, how):
     """How far each weight ends up from where it ends up without a cure."""
     plain, cured = tiny.weights(run(source).model), tiny.weights(run(source, how).model)
@@ -175,10 +183,8 @@ def test_the_training_loss_told_is_the_cross_entropy_alone(source):
         [entry["train_loss"] for entry in plain.history], abs=1e-6)
 
 
-def test_penalties_pull_on_the_matrices_with_their_whole_weight(source, monkeypatch):
+def test_penalties_pull_on_the_matrices_with_their_whole_weight(source, norms):
     """A penalty so strong that nothing else counts: its gradient is 2 · l2 · W on matrices, nothing on the rest."""
-    norms, clip = [], nn.utils.clip_grad_norm_
-    monkeypatch.setattr(nn.utils, "clip_grad_norm_", lambda weights, longest: norms.append(clip(weights, longest)))
     model = run(source, {"l2": 1e4}, lr=0.0, head_lr=0.0).model
     matrices = [weight for weight in model.parameters() if weight.requires_grad and weight.ndim > 1]
     assert norms[0].item() == pytest.approx(2e4 * sum(w.square().sum() for w in matrices).sqrt().item(), rel=1e-3)
@@ -201,10 +207,9 @@ def test_class_weights_are_scikit_learns_balanced_ones():
 
 
 @pytest.mark.parametrize("how", [{"label_smoothing": 0.4}, {"class_weights": True}])
-def test_smoothing_and_class_weights_enter_the_loss_as_asked(source, monkeypatch, how):
+def test_smoothing_and_class_weights_enter_the_loss_as_asked(source, norms, how):
     """The length of the first gradient, beside that of PyTorch's own loss."""
-    norms, clip, rows = [], nn.utils.clip_grad_norm_, tiny.texts(40)
-    monkeypatch.setattr(nn.utils, "clip_grad_norm_", lambda weights, longest: norms.append(clip(weights, longest)))
+    rows = tiny.texts(40)
     run(source, how, rows, epochs=1, batch_size=40)
     torch.manual_seed(3)
     model, target = training_model(source), torch.tensor(rows["label"])
@@ -213,7 +218,8 @@ def test_smoothing_and_class_weights_enter_the_loss_as_asked(source, monkeypatch
     nn.functional.cross_entropy(model(inputs["input_ids"], inputs["attention_mask"]), target,
                                 weight=1 / (2 * share) if "class_weights" in how else None,
                                 label_smoothing=how.get("label_smoothing", 0.0)).backward()
-    assert norms[0].item() == pytest.approx(clip(model.parameters(), 1e9).item(), rel=1e-4)
+    expected = torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None]).norm()
+    assert norms[0].item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_dropout_is_off_unless_asked_for_and_reaches_attention(tmp_path):

@@ -88,15 +88,15 @@ def check(key, answer=None):
         return
     try:
         hint = CHECKS[key](answer)
-    except NotImplementedError as error:
-        hint = _unwritten(error, answer)
-        if not hint:
-            print(f"Exercise {key}: not tried yet.")
-            return
     except WrongFormError as error:
         hint = str(error)
     except (Exception, SystemExit) as error:  # the reader's own code: whatever it raises is told, not thrown
-        hint = f"your code stops with {type(error).__name__}: {one_line(error)}"
+        stub = _unwritten(error)
+        if stub and stub is getattr(answer, "__code__", None):
+            print(f"Exercise {key}: not tried yet.")
+            return
+        hint = (f"your code calls `{stub.co_name}`, which is not written yet." if stub else
+                f"your code stops with {type(error).__name__}: {one_line(error)}")
     if hint:
         print(f"Exercise {key}: not yet – {hint}")
     else:
@@ -104,16 +104,14 @@ def check(key, answer=None):
         print(f"Exercise {key}: solved ✓")
 
 
-def _unwritten(error, answer):
-    """None for an exercise that is still the stub it was; a hint where something else is not implemented."""
-    if str(error):  # PyTorch, say, for a type that it cannot compute with
-        return f"your code stops with {type(error).__name__}: {one_line(error)}"
+def _unwritten(error):
+    """Return the code of the stub that an error comes from; None for any other error, PyTorch's own included."""
+    if not isinstance(error, NotImplementedError) or error.args:
+        return None
     last = error.__traceback__
     while last.tb_next:
         last = last.tb_next
-    if last.tb_frame.f_code is getattr(answer, "__code__", None):
-        return None
-    return f"your code calls `{last.tb_frame.f_code.co_name}`, which is not written yet."
+    return last.tb_frame.f_code
 
 
 def progress(lesson):

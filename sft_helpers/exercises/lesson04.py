@@ -39,7 +39,7 @@ def _skipgram(function):
         return "give back a list of pairs (centre, context)."
     got = {tuple(pair) for pair in pairs}
     if got == right and len(pairs) == len(right):
-        wide = {tuple(pair) for pair in as_list(function(tokens, 2))}
+        wide = [tuple(pair) for pair in as_list(function(tokens, 2))]
         if ("bus", "came") in wide and ("bus", "the") not in wide:
             return ("right for a window of 1, wrong for 2: near the start i − window is negative, and such a slice is "
                     "empty. Begin at max(0, i − window).")

@@ -75,6 +75,8 @@ def _largest_move(largest_move):
     given = copy.deepcopy(model).train()
     for old, new in zip(model.parameters(), given.parameters(), strict=True):
         new.grad = old.grad.clone()
+    in_training = []  # was the model, or a copy of it, in train mode when it was asked?
+    given.register_forward_pre_hook(lambda part, _inputs: in_training.append(part.training))
     try:
         got = number(largest_move(given, x.clone(), y.clone()))
     except RuntimeError as error:
@@ -83,7 +85,9 @@ def _largest_move(largest_move):
         raise
     step = moves()
     if close(got, step.abs().max().item(), 1e-4):
-        return None
+        return "the step was taken in train mode, by chance with the same result." if any(in_training) else None
+    if any(in_training):
+        return "the model was in train mode: dropout took part."
     if got == 0:
         if torch.equal(given[0].weight, model[0].weight):
             return "no weight has moved: did the optimizer take its step?"
@@ -103,8 +107,6 @@ def _largest_move(largest_move):
         return "every weight moved by the learning rate: that is Adam's first step; plain SGD is asked for."
     if close(got, 10 * step.abs().max().item(), 1e-4):
         return "that is the largest gradient; the learning rate is 0.1."
-    if given.training:
-        return "the model was in train mode: dropout took part."
     return f"one step of SGD with a learning rate of 0.1 moves no weight by {got:.4f}."
 
 
@@ -144,22 +146,15 @@ def _scores_of(scores_of):
         return "precision and recall are right, F1 is not: 2PR / (P + R)."
     if not all(close(a, b) for label in (0, 2) for a, b in zip(ask(matrix, label), right(matrix, label), strict=True)):
         return "right for label 1, wrong for others: use the argument `label`."
-    silent = np.array([[5, 0], [3, 0]])
-    with np.errstate(all="ignore"):
-        try:
-            got = ask(silent, 1)
-        except ZeroDivisionError:
-            got = [np.nan]
-    if not all(close(part, 0.0) for part in got):
-        return "a label that is never predicted leads to 0/0; let it count as 0."
-    absent = np.array([[5, 2], [0, 0]])
-    with np.errstate(all="ignore"):
-        try:
-            got = ask(absent, 1)
-        except ZeroDivisionError:
-            got = [np.nan]
-    if not all(close(part, 0.0) for part in got):
-        return "a label that no text has leads to 0/0 in recall; let it count as 0."
+    for empty, hint in (([[5, 0], [3, 0]], "a label that is never predicted leads to 0/0; let it count as 0."),
+                        ([[5, 2], [0, 0]], "a label that no text has leads to 0/0 in recall; let it count as 0.")):
+        with np.errstate(all="ignore"):
+            try:
+                got = ask(np.array(empty), 1)
+            except ZeroDivisionError:
+                got = [np.nan]
+        if not all(close(part, 0.0) for part in got):
+            return hint
     return None
 
 

@@ -78,6 +78,11 @@ def deleting(words, score, i, j):
     return found
 
 
+def rescaled_too_late(Q, K, V, allowed):
+    weights = torch.softmax(Q @ K.T / math.sqrt(2), dim=-1) * allowed
+    return weights / weights.sum(dim=-1, keepdim=True) @ V
+
+
 RIGHT = {
     "05.1": [[-10, -5], np.array([-30.0, -4.0]), torch.tensor([-8.0, -6.0])],
     "05.2": [masked_attention, in_numpy, attend(), masked_after_but_rescaled,
@@ -92,7 +97,8 @@ WRONG = {
              ([0, 2], "twice as long"), ([2, 0], "one negative as well"), ([0, 0], "asks for nothing"),
              ([-1, -1], "more decided"), ([0, -4], "one negative as well"), ([1, 2, 3], "two numbers"),
              ("-10, -5", "not text")],
-    "05.2": [(attend(lambda s, m, d: s + (1 - m) * -1e9), "not divided"),
+    "05.2": [(rescaled_too_late, "nothing has to be restored"),
+             (attend(lambda s, m, d: s + (1 - m) * -1e9), "not divided"),
              (attend(lambda s, m, d: s / d + (1 - m) * -1e9), "not by d_k"),
              (attend(lambda s, m, d: s / len(s) ** 0.5 + (1 - m) * -1e9), "not of n or d_v"),
              (attend(dim=0), "down the columns"),

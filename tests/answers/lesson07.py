@@ -135,6 +135,12 @@ def move_and_restore(model, x, y):
     return found
 
 
+def train_mode_restored(model, x, y):
+    found = move(mode=True)(model, x, y)
+    model.eval()
+    return found
+
+
 def numbers(weights):
     return tuple(tuple(weight.flatten().tolist()) for weight in weights)
 
@@ -159,7 +165,8 @@ WRONG = {
              (by_multiplying(lambda k: k or 1), "for k = 0"),
              (by_multiplying(lambda k: 2 * bool(k)), "wrong for k = 4"),
              (lambda model, k: print(end=""), "gives back nothing")],
-    "07.2": [(move(keep=lambda w: w.detach()), "share their memory"), (move(step=False), "take its step"),
+    "07.2": [(train_mode_restored, "train mode"),
+             (move(keep=lambda w: w.detach()), "share their memory"), (move(step=False), "take its step"),
              (lambda model, x, y: 0, "no weight has moved"), (move(clear=False), "old gradient"),
              (move(mode=True), "train mode"), (move(freeze=True), "freeze nothing"),
              (move(measure=lambda change: change.max()), "absolute"), (move(make=torch.optim.Adam), "Adam"),

@@ -148,6 +148,7 @@ WRONG = {
              (lambda u, v: u @ v / 25, "ten times as long"),
              (lambda u, v: 1 - cosine(u, v), "the distance")],
     "04.2": [(lambda t, w: [(t[i], c) for i in range(len(t)) for c in t[i - w:i] + t[i + 1:i + 1 + w]], "max(0, i"),
+             (lambda t, w: skipgram(t, w) * w, "wrong for 2"),
              (lambda t, w: skipgram(t, w) + [(x, x) for x in t], "own context"),
              (lambda t, w: [(t[i], t[j]) for i in range(len(t)) for j in range(i + 1, min(len(t), i + w + 1))],
               "to the right only"),
