@@ -9,7 +9,7 @@ import nbval.plugin
 import psutil
 import pytest
 
-from tests import nbval_compare, nbval_report
+from tests import kernels, nbval_compare, nbval_report
 
 # Kernels inherit these: no network but this machine's own; no progress bars in outputs; a reader's own predictions stay
 # out of the comparison; a GPU is left alone.
@@ -30,6 +30,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, each with its share of 
 def pytest_xdist_auto_num_workers(config):
     """As many lessons side by side as there are cores and memory for: a lesson takes up to 4 GiB."""
     return max(1, min(os.cpu_count(), psutil.virtual_memory().available // 2**32))
+
+
+nbval.plugin.RunningKernel = kernels.patient(nbval.plugin.RunningKernel)
 
 
 def _compare(self, test, ref, skip_compare=None):

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import nbformat
+import nbval.kernel
+import nbval.plugin
 import pytest
 from nbclient import NotebookClient
 
@@ -124,3 +126,35 @@ def test_whole_numbers_move_only_where_the_cell_says_so():
 
 def test_a_claim_may_break_its_lines_elsewhere():
     assert settle("✓ of 9.9 % here\n  and there", "✓ of 10.1 %\n  here and there", absolute=1).startswith("✓ of 9.9")
+
+
+@pytest.mark.parametrize("deaths", [0, 1, 2, 3])
+def test_a_kernel_that_dies_at_its_start_gets_three_tries(deaths, monkeypatch):
+    starts = []
+
+    def start(**settings):
+        starts.append(settings)
+        if len(starts) <= deaths:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return "manager", "client"
+
+    monkeypatch.setattr(nbval.kernel, "start_new_kernel", start)
+    monkeypatch.setattr(nbval.kernel.RunningKernel, "_ensure_iopub_up", lambda self: None)
+    if deaths < 3:
+        assert nbval.plugin.RunningKernel("python3").km == "manager"
+    else:
+        with pytest.raises(RuntimeError, match="died"):
+            nbval.plugin.RunningKernel("python3")
+    assert len(starts) == min(deaths + 1, 3)
+
+
+def test_a_kernel_that_never_answers_is_not_started_again(monkeypatch):
+    def start(**settings):
+        starts.append(settings)
+        raise RuntimeError("Kernel didn't respond in 60 seconds")
+
+    starts = []
+    monkeypatch.setattr(nbval.kernel, "start_new_kernel", start)
+    with pytest.raises(RuntimeError, match="respond"):
+        nbval.plugin.RunningKernel("python3")
+    assert len(starts) == 1
