@@ -21,7 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 from torch.distributed.tensor import DTensor, distribute_tensor
-from transformers import PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.masking_utils import eager_mask
 
 from . import environment, evaluation, features, plots
 from .storage import Checkpoints, digest, weights_digest
@@ -583,31 +584,44 @@ def _shared_like(weight, value):
 def _quicken(model):
     """Change what costs a CPU much time in bf16, and return a function that changes it back.
 
-    Dropout throws its dice one after the other, an eighth of a step; here one random number of 64 bits serves four
-    entries. And attention written out is quicker than PyTorch's fused one, which on a CPU is none while dropout is on.
-    With fp32 both stay as they are, so that a run agrees with a plain loop to the last digits.
+    Dropout throws its dice one after the other, an eighth of a step; ``_dropped`` throws four at a time. And attention
+    written out is quicker than PyTorch's fused one, which on a CPU is none while dropout is on. With fp32 both stay as
+    they are, so that a run agrees with a plain loop to the last digits.
     """
     def forward(part, x):
-        if not part.training or part.p == 0:
-            return x
-        source = np.random.SFC64(int(torch.randint(2**62, ())))  # half again as quick as torch's own
-        dice = torch.from_numpy(source.random_raw(-(-x.numel() // 4)).view(np.int16))[:x.numel()].view(x.shape)
-        kept = torch.empty(x.shape, dtype=torch.int8)  # a comparison that gives bool takes a CPU much longer
-        torch.ge(dice, round(part.p * 2**16) - 2**15, out=kept)
-        return (x * kept).mul_(1 / (1 - part.p))
+        return _dropped(x, part.p) if part.training and part.p else x
 
     dropouts = [part for part in model.modules() if type(part) is nn.Dropout and part.p < 1]
     for part in dropouts:
         part.forward = types.MethodType(forward, part)
     (bert,) = (part for part in model.modules() if isinstance(part, PreTrainedModel))
     attention = bert.config._attn_implementation
-    bert.set_attn_implementation("eager")
+    AttentionInterface.register("written_out", _attention)
+    AttentionMaskInterface.register("written_out", eager_mask)
+    bert.set_attn_implementation("written_out")
 
     def as_before():
         for part in dropouts:
             del part.forward
         bert.set_attn_implementation(attention)
     return as_before
+
+
+def _dropped(x, p):
+    """Dropout, with one random number of 64 bits for four entries."""
+    source = np.random.SFC64(int(torch.randint(2**62, ())))  # half again as quick as torch's own
+    dice = torch.from_numpy(source.random_raw(-(-x.numel() // 4)).view(np.int16))[:x.numel()].view(x.shape)
+    kept = torch.empty(x.shape, dtype=torch.int8)  # a comparison that gives bool takes a CPU much longer
+    torch.ge(dice, round(p * 2**16) - 2**15, out=kept)
+    return (x * kept).mul_(1 / (1 - p))
+
+
+def _attention(_module, query, key, value, attention_mask, scaling, dropout=0.0, **_):
+    """Attention as transformers' "eager" computes it, with the dropout above."""
+    scores = query @ key.transpose(2, 3) * scaling
+    weights = nn.functional.softmax(scores if attention_mask is None else scores + attention_mask, dim=-1)
+    dropped = _dropped(weights, dropout) if dropout else weights
+    return (dropped @ value).transpose(1, 2).contiguous(), dropped
 
 
 def _precision(wanted, device):

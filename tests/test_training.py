@@ -278,6 +278,24 @@ def test_the_quicker_dropout_is_dropout_and_is_taken_back(folder):
     assert "forward" not in vars(part) and model.backbone.config._attn_implementation == attention
 
 
+def test_attention_written_out_is_attention_and_drops_some_of_its_weights(folder):
+    model = tiny.classifier(folder)
+    inputs = model.tokenizer(["good", "not so good , and much longer"], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        expected = model.eval()(inputs["input_ids"], inputs["attention_mask"])
+        training._quicken(model)
+        assert torch.allclose(model(inputs["input_ids"], inputs["attention_mask"]), expected, atol=1e-5)
+    query, key, value = (torch.randn(4, 2, 50, 8) for _ in range(3))
+    mask = torch.zeros(4, 1, 1, 50)
+    mask[:, :, :, 40:] = -torch.inf
+    got, weights = training._attention(None, query, key, value, mask, 0.3, dropout=0.25)
+    whole = torch.softmax(query @ key.transpose(2, 3) * 0.3 + mask, dim=-1)
+    kept = weights != 0
+    assert torch.allclose(weights[kept], whole[kept] / 0.75) and not weights[..., 40:].any()
+    assert abs(kept[..., :40].float().mean().item() - 0.75) < 0.02
+    assert torch.allclose(got, (weights @ value).transpose(1, 2))
+
+
 # ---- settings that make no sense -----------------------------------------------------------------------------
 
 
