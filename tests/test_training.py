@@ -272,6 +272,7 @@ def test_the_quicker_dropout_is_dropout_and_is_taken_back(folder):
     assert torch.equal(part.eval()(x), x)
     as_before()
     assert "forward" not in vars(part) and model.backbone.config._attn_implementation == attention
+    assert not any(part._forward_pre_hooks for part in model.modules())
     assert largest_difference(before, tiny.weights(model)) == 0
     config = training.Config(**{**tiny.CONFIG.__dict__, "epochs": 1, "precision": "bf16"})
     training.fit(model, tiny.texts(20), config=config)
@@ -284,7 +285,9 @@ def test_attention_written_out_is_attention_and_drops_some_of_its_weights(folder
     with torch.no_grad():
         expected = model.eval()(inputs["input_ids"], inputs["attention_mask"])
         training._quicken(model)
-        assert torch.allclose(model(inputs["input_ids"], inputs["attention_mask"]), expected, atol=1e-5)
+        with torch.autocast("cpu", torch.bfloat16):
+            got = model(inputs["input_ids"], inputs["attention_mask"])
+        assert torch.allclose(got.float(), expected, atol=0.01) and not torch.equal(got.float(), expected)
     query, key, value = (torch.randn(4, 2, 50, 8) for _ in range(3))
     mask = torch.zeros(4, 1, 1, 50)
     mask[:, :, :, 40:] = -torch.inf
