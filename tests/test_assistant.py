@@ -127,7 +127,8 @@ def test_the_words_are_the_changes_that_leaving_out_makes(shared):
 def test_the_words_are_about_the_intent_of_the_whole_message(shared, monkeypatch):
     """Also where nearly every word, left out, would lead to another one."""
     whole, without = [0.6, 0.4, 0.0], [0.1, 0.9, 0.0]
-    monkeypatch.setattr(shared, "probabilities", lambda texts: (torch.tensor([whole] + [without] * (len(texts) - 1)), 0))
+    monkeypatch.setattr(shared, "probabilities",
+                        lambda texts: (torch.tensor([whole] + [without] * (len(texts) - 1)), None))
     expected = np.log(0.6 / 0.4) - np.log(0.1 / 0.9)
     assert shared.words("stop parcel") == [("stop", pytest.approx(expected)), ("parcel", pytest.approx(expected))]
 

@@ -31,6 +31,13 @@ def test_numbers_move_within_the_cells_tolerance_and_not_without_one():
     assert agree([text("3 of 10\n")], [text("4 of 10\n")], abs=2, integers=True)
 
 
+def test_without_a_tolerance_every_character_counts():
+    for stored, fresh in (("a   1.00  b\n", "a 1.00 b\n"), ("  x 1\n", "x 1\n"), ("0.00\n", "-0.00\n"),
+                          ("1,200.0\n", "1200.0\n"), ("✓ one\n  two\n", "✓ one two\n")):
+        assert not agree([text(stored)], [text(fresh)]) and agree([text(stored)], [text(stored)])
+    assert not agree([figure("text a  b")], [figure("text a b")])
+
+
 def test_words_outputs_and_their_number_have_to_be_the_same():
     assert not agree([text("loss 0.50\n")], [text("gain 0.50\n")], abs=9)
     assert not agree([text("loss 0.50\n")], [text("loss 0.50\n"), text("more\n")], abs=9)

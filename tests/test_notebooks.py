@@ -23,7 +23,7 @@ import nbformat
 import pytest
 from nbformat.validator import iter_validate
 
-from tests import nbval_report
+from tests import nbval_compare, nbval_report
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -183,6 +183,21 @@ def metadata_is_tidy(page):
             tolerance = cell.metadata["tolerance"]
             if not tolerance.get("why") or not {"abs", "rel", "figure"} & set(tolerance):
                 yield f"{first_line(cell)}: a tolerance says how much and why"
+
+
+@rule()
+def a_tolerance_is_smaller_than_what_it_is_about(page):
+    """One as large as the largest number that the cell shows would let pass nearly everything."""
+    for cell in page.code:
+        tolerance, numbers = cell.metadata.get("tolerance", {}), [0.0]
+        for output in cell.outputs:
+            shown = output.get("text") or output.get("data", {}).get("text/plain", "")
+            lines = [line for line in nbval_compare.figure_lines(output) if not line.startswith(("at ", "limits "))]
+            numbers += [abs(float(number.replace(",", "")))
+                        for number in nbval_compare.NUMBER.findall("\n".join([shown, *lines]))]
+        if ("abs" in tolerance and tolerance["abs"] >= max(numbers) or tolerance.get("rel", 0) >= 1
+                or tolerance.get("figure", 0) > 150):
+            yield first_line(cell)
 
 
 @rule()
@@ -672,6 +687,10 @@ PLANTED = [
         "times of a run": metadata(CLAIM, execution={"shell.execute_reply": "now"}),
         "a tolerance without a reason": metadata(CLAIM, tolerance={"abs": 1}),
         "a tolerance without a size": metadata(CLAIM, tolerance={"why": "noise"})}),
+    ("a_tolerance_is_smaller_than_what_it_is_about", {
+        "of a number": metadata(CLAIM, tolerance={"abs": 100, "why": "noise"}),
+        "of a share": metadata(CLAIM, tolerance={"rel": 1.0, "why": "noise"}),
+        "of a figure": metadata(FIGURE, tolerance={"figure": 500, "why": "noise"})}),
     ("tags_are_known_and_what_is_not_compared_says_why", {
         "an unknown tag": tag(OUTCOME, "todo"),
         "a tag twice": tag(CLAIM, "claim", "claim"),
