@@ -125,12 +125,15 @@ def load_files(train, validation=None, test=None, text_column="text", label_colu
     """
     rows = []
     for split, path in (("train", train), ("validation", validation), ("test", test)):
-        for row in read_csv(path, text_column, label_column) if path else ():
+        for row in read_csv(path, text_column, label_column) if path is not None else ():
+            if row.split not in (None, split):
+                raise DataError(f"{path}, {row.place}: the column 'split' says '{row.split}', but the file is given "
+                                f"for '{split}'. Give the file alone, or without that column.")
             row.split, row.place = split, f"{Path(path).name} {row.place}"
             rows.append(row)
     where = "the files given"
     check_labels_agree(rows, where)
-    if not validation:
+    if validation is None:
         own = [row for row in rows if row.split == "train"]
         split_rows(own, where, seed, {"validation": 0.1})
     check_splits(rows, where, {row.split for row in rows})

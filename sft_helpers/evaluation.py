@@ -116,9 +116,11 @@ def _right(labels, predictions):
 
 def _mean(values, resamples, confidence, seed):
     """The mean of one value for each text, with its bootstrap percentile interval."""
-    draws = np.random.default_rng(seed).integers(0, len(values), (resamples, len(values)))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(values[draws].mean(axis=1), [tail, 1 - tail])
+    random, tail = np.random.default_rng(seed), (1 - confidence) / 2
+    at_once = max(1, 4_000_000 // len(values))  # draws held in memory together, whatever the number of texts
+    means = [values[random.integers(0, len(values), (min(at_once, resamples - done), len(values)))].mean(axis=1)
+             for done in range(0, resamples, at_once)]
+    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
     return Interval(float(values.mean()), float(low), float(high))
 
 

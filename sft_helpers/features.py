@@ -1,6 +1,5 @@
 """Vectors of a frozen backbone, computed once (lesson 07)."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +29,12 @@ def compute(model, texts, folder=None):
 
     Notes
     -----
-    Kept under a checksum of everything that they depend on: the backbone's weights as they are now, the
-    tokenizer, the texts, pooling and length. What has changed is therefore computed anew.
+    Kept under a checksum of everything that they depend on: the backbone's weights as they are now, its architecture,
+    the tokenizer, the texts, pooling and length. What has changed is therefore computed anew.
     """
     texts = list(texts)
-    key = digest(weights_digest(model.backbone), _tokenizer(model.tokenizer), model.pooling, model.max_length, texts)
+    key = digest(weights_digest(model.backbone), models.fingerprint(model.backbone, model.tokenizer), model.pooling,
+                 model.max_length, texts)
     if key in _remembered:
         return _remembered[key]
     path = Path(folder) / f"features-{key[:32]}.safetensors" if folder else None
@@ -106,12 +106,6 @@ def fit_head(vectors, labels, count, C=0.1, weights=None):
     all_weights[fitted.classes_] = torch.tensor(weight).float()
     all_biases[fitted.classes_] = torch.tensor(bias).float()
     return all_weights, all_biases
-
-
-def _tokenizer(tokenizer):
-    """What decides on the tokens; how they were last padded and cut is not part of it."""
-    about = json.loads(tokenizer.backend_tokenizer.to_str())
-    return {name: value for name, value in about.items() if name not in ("padding", "truncation")}
 
 
 def forget():

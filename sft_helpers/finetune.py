@@ -8,8 +8,10 @@ import argparse
 import dataclasses
 import html
 import json
+import os
 import signal
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from accelerate import PartialState
 from sklearn.metrics import confusion_matrix, f1_score, precision_score, recall_score
 
 from . import data, environment, evaluation, models, plots, resources, training
-from .storage import StorageError
+from .storage import StorageError, write_text
 
 EXAMPLE = """examples:
   python -m sft_helpers.finetune --train my.csv --output out
@@ -113,15 +115,24 @@ def _as_interrupt(_signal, _frame):
 def _run(options):
     given = {field.name: getattr(options, field.name) for field in dataclasses.fields(training.Config)}
     given = {name: value for name, value in given.items() if value is not None}
+    for name in ("train", "validation", "test", "output"):
+        if getattr(options, name) == "":
+            raise ValueError(f"--{name} is empty; is a variable of the shell not set?")
+    launched = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if launched != "no" and given.setdefault("precision", launched) != launched:
+        raise ValueError(f"accelerate launch asks for {launched}, --precision for {given['precision']}; ask for one.")
+    if options.mode == "frozen" and "lr" in given:
+        raise ValueError("--lr is the backbone's rate, and --mode frozen trains none of it; --head-lr is the head's.")
     config = training.Config(**{**(FROZEN if options.mode == "frozen" else {}), **given})
     if (options.mode == "top-k") != (options.layers is not None):
         raise ValueError("--mode top-k and --layers K belong together.")
+    if options.layers == 0:
+        raise ValueError("--layers is 1 or more; to train no layer is --mode frozen.")
     if options.checkpoint_steps is not None and options.checkpoint_steps < 1:
         raise ValueError("--checkpoint-steps is 1 or more.")
     state = PartialState(cpu=environment.device().type == "cpu")  # picks this process's own GPU
     output = Path(options.output)
-    if output.exists() and not output.is_dir():
-        raise StorageError(f"{output} is a file; name a folder for --output.")
+    _check_folder(output)
     say = print if state.is_main_process else lambda *_: None
     splits = _texts(options, config.seed)
     names = splits["train"].features["label"].names
@@ -133,12 +144,19 @@ def _run(options):
     model = models.TextClassifier(backbone, dict(enumerate(names)), layers, options.pooling, options.max_length)
     say(f"training {options.mode} on {environment.device_label()}, {state.num_processes} process"
         f"{'es' if state.num_processes > 1 else ''}")
-    history = training.fit(model, splits["train"], splits["validation"], config, output / "checkpoints",
-                           options.checkpoint_steps, output / "features")
+    try:
+        history = training.fit(model, splits["train"], splits["validation"], config, output / "checkpoints",
+                               options.checkpoint_steps, output / "features")
+    except training.NotFiniteError as error:
+        if not error.epoch:
+            raise
+        if state.is_main_process:
+            model.save_pretrained(output / "model")
+        raise training.TrainingError(f"{error} They are in {output / 'model'}.") from error
     if state.is_main_process:
         judged = "test" if "test" in splits else "validation"
+        model.save_pretrained(output / "model")  # first of all: what comes now may run out of memory
         probabilities = model.probabilities(list(splits[judged]["text"])).numpy()
-        model.save_pretrained(output / "model")
         scores = summary(splits[judged], probabilities)
         page = report(options, config, splits, history, judged, probabilities, backbone, model)
         _write(output / "report.html", page)
@@ -153,19 +171,30 @@ def _run(options):
     state.wait_for_everyone()
 
 
-def _write(path, content):
-    part = path.with_name(path.name + ".part")
+def _check_folder(output):
+    """Find out before the training, not after it, that nothing can be written."""
+    for folder in (output, *(output / part for part in ("model", "checkpoints", "features"))):
+        if folder.exists() and not folder.is_dir():
+            raise StorageError(f"{folder} is a file; name another folder for --output.")
     try:
-        part.write_text(content, encoding="utf-8")
-        part.replace(path)
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
     except OSError as error:
-        raise StorageError(f"{path} could not be written ({error.strerror or error}); the model is in "
-                           f"{path.parent / 'model'}.") from error
+        raise StorageError(f"Nothing can be written into {output} ({error.strerror or error}); name another folder for "
+                           "--output.") from error
+
+
+def _write(path, content):
+    try:
+        write_text(content, path)
+    except StorageError as error:
+        raise StorageError(f"{error} The model is in {path.parent / 'model'}.") from error
 
 
 def _texts(options, seed):
     columns = {"text_column": options.text_column, "label_column": options.label_column, "seed": seed}
-    if options.validation or options.test:
+    if options.validation is not None or options.test is not None:
         return data.load_files(options.train, options.validation, options.test, **columns)
     return data.load(options.train, **columns)
 
@@ -173,7 +202,8 @@ def _texts(options, seed):
 def summary(rows, probabilities):
     """Return accuracy and macro F1 with 95 % intervals, as {"accuracy": [value, low, high], …}."""
     labels, predicted = np.array(rows["label"]), probabilities.argmax(axis=1)
-    draws = np.random.default_rng(0).integers(0, len(labels), (500, len(labels)))
+    random = np.random.default_rng(0)
+    draws = (random.integers(0, len(labels), len(labels)) for _draw in range(500))
     f1 = [evaluation.macro_f1(labels[draw], predicted[draw]) for draw in draws]
     return {"accuracy": list(evaluation.accuracy(labels, predicted)),
             "macro_f1": [evaluation.macro_f1(labels, predicted), *map(float, np.quantile(f1, [0.025, 0.975]))]}
@@ -195,6 +225,7 @@ def report(options, config, splits, history, judged, probabilities, backbone, mo
                 "pooling": options.pooling, "max_length": options.max_length, **dataclasses.asdict(config)}
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     words = [len(text.split()) for text in splits["train"]["text"]]
+    cut = sum(_cut(model, part["text"]) for part in splits.values())
     origin = {"training texts": options.train, "backbone": f"{options.backbone} ({backbone.source})",
               "trained weights": f"{trained:,}", "device": history.device, "precision": history.precision,
               "seconds of this run": f"{history.seconds:.0f}",
@@ -208,7 +239,8 @@ def report(options, config, splits, history, judged, probabilities, backbone, mo
         "<h2>Data</h2>",
         _table(["label", *count], [[name, *(count[split][i] for split in count)] for i, name in enumerate(names)]
                + [["all", *(len(part) for part in splits.values())]]),
-        f"<p>Training texts have {np.median(words):.0f} words (median), the longest {max(words)}.</p>",
+        f"<p>Training texts have {np.median(words):.0f} words (median), the longest {max(words)}. Of all texts {cut:,} "
+        f"are longer than {options.max_length} tokens and were cut there.</p>",
         "<h2>Training</h2>", _picture(history.plot(), "Loss and validation score over the run"),
         f"<p>Kept: epoch {history.best_epoch} of {len(history.epochs)}, the best by {html.escape(config.metric)}.</p>",
         _table(["epoch", "training loss", "validation loss", "accuracy", "macro F1"],
@@ -220,6 +252,12 @@ def report(options, config, splits, history, judged, probabilities, backbone, mo
     if len(names) <= SHOWN_LABELS:
         parts.append(_picture(plots.confusion(confusion_matrix(labels, predicted, labels=range(len(names))), names),
                               "Confusion matrix: rows are the true labels, columns the predicted ones"))
+    else:
+        often = Counter(zip(labels.tolist(), predicted.tolist(), strict=True))
+        parts += [f"<p>A confusion matrix of {len(names)} labels cannot be read; these are confused most often.</p>",
+                  _table(["right", "predicted", "times"],
+                         [[names[was], names[said], times] for (was, said), times in often.most_common()
+                          if was != said][:WORST])]
     parts += ["<h2>Worst errors</h2>",
               _table(["probability of the right label", "right", "predicted", "text"],
                      [[f"{probabilities[i, labels[i]]:.3f}", names[labels[i]], names[predicted[i]],
@@ -227,6 +265,14 @@ def report(options, config, splits, history, judged, probabilities, backbone, mo
               "<h2>Settings</h2>", _table(["setting", "value"], settings.items()),
               "<h2>Where this comes from</h2>", _table(["", ""], origin.items())]
     return PAGE.format(title=f"Fine-tuning report: {html.escape(Path(options.output).name)}", body="\n".join(parts))
+
+
+def _cut(model, texts):
+    """How many texts are longer than the model reads."""
+    longest = model.max_length
+    return sum(sum(len(ids) > longest for ids in model.tokenizer(
+        list(texts[i:i + 1000]), truncation=True, max_length=longest + 1)["input_ids"])
+               for i in range(0, len(texts), 1000))
 
 
 def _majority(splits, judged):

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoTokenizer, BertConfig, BertModel
 from transformers.utils import logging as transformers_logging
 
 from . import environment, resources
+from .storage import digest, write, write_text
 
 # Loading is reported by the set-up summary; transformers' own report goes to stderr in no fixed order.
 transformers_logging.set_verbosity_error()
@@ -181,6 +182,18 @@ def encode(texts, model, tokenizer, batch_size=32, pooling="mean", max_length=MA
     return vectors
 
 
+def fingerprint(model, tokenizer):
+    """Return a checksum of what decides on a backbone's vectors beside its weights: architecture and tokenizer.
+
+    How the tokenizer last padded and cut a batch is no part of it, the side on which it does so is.
+    """
+    config = json.loads(model.config.to_json_string())
+    about = json.loads(tokenizer.backend_tokenizer.to_str())
+    return digest({name: value for name, value in config.items() if name not in ("transformers_version", "dtype")},
+                  {name: value for name, value in about.items() if name not in ("padding", "truncation")},
+                  tokenizer.truncation_side, tokenizer.padding_side)
+
+
 class TextClassifier(nn.Module):
     """A backbone, pooling and a linear head: one score (logit) per label (lesson 08).
 
@@ -282,19 +295,23 @@ class TextClassifier(nn.Module):
         folder : str or Path
         half : bool
             Write 16-bit numbers: half the size, and predictions that may differ in the last digits.
+
+        Raises
+        ------
+        StorageError
+            No room, say; a model that was there before stays whole.
         """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         trained = {name: weight.detach().cpu().contiguous() for name, weight in self.named_parameters()
                    if weight.requires_grad}
         if half:
             trained = {name: weight.half() for name, weight in trained.items()}
-        save_file(trained, folder / "trained.safetensors")
+        write(trained, None, folder / "trained.safetensors")
         config = {"format_version": FORMAT_VERSION, "backbone": self.source.name,
                   "backbone_sha256": resources.sha256(self.source.folder / "model.safetensors"),
                   "pooling": self.pooling, "max_length": self.max_length, "trained_layers": self.trained_layers,
                   "id2label": self.id2label}
-        (folder / "classifier.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+        write_text(json.dumps(config, indent=1) + "\n", folder / "classifier.json")
 
     @classmethod
     def from_pretrained(cls, folder):

@@ -413,8 +413,8 @@ def _confusion(axis, counts, names):
             if count or len(names) <= 12:
                 axis.text(column, row, count, ha="center", va="center", fontsize=11 if len(names) <= 12 else 7,
                           color="white" if shares[row, column] > 0.6 else BLACK)
-    axis.set_xticks(range(len(names)), names, rotation=90 if len(names) > 3 else 0)
-    axis.set_yticks(range(len(names)), names)
+    axis.set_xticks(range(len(names)), names, rotation=90 if len(names) > 3 else 0, parse_math=False)
+    axis.set_yticks(range(len(names)), names, parse_math=False)  # a dollar in a label is a dollar
     axis.set(xlabel="predicted", ylabel="true")
     axis.grid(False)
 

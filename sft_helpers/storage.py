@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 NAME_DIGITS = 16  # of a file's SHA-256 in its name
@@ -115,20 +115,33 @@ class Checkpoints:
 
     def save(self, step, tensors, state):
         """Write a checkpoint and drop all but the last ``KEPT_CHECKPOINTS``."""
-        write(tensors, {"state": json.dumps(state)}, self.folder / f"step-{step:08d}.safetensors", named_by_sum=True)
+        text = torch.frombuffer(bytearray(json.dumps(state).encode()), dtype=torch.uint8)  # a header holds little
+        write({**tensors, "state": text}, None, self.folder / f"step-{step:08d}.safetensors", named_by_sum=True)
         for old in self._paths()[KEPT_CHECKPOINTS:]:
             old.unlink(missing_ok=True)
 
     def load(self):
-        """Return the newest whole checkpoint as (tensors, state), or (None, None)."""
+        """Return the newest whole checkpoint as (tensors, state), or (None, None).
+
+        Raises
+        ------
+        StorageError
+            One cannot be read, which does not say that it is damaged: nothing is deleted.
+        """
         for leftover in self.folder.glob("*.part"):
             leftover.unlink(missing_ok=True)
         paths = self._paths()
         for path in paths:
-            with contextlib.suppress(OSError, SafetensorError, ValueError, KeyError, TypeError):
+            try:
                 if fits_its_name(path):
-                    with safe_open(path, framework="pt") as file:
-                        return load_file(path), json.loads(file.metadata()["state"])
+                    tensors = load_file(path)
+                    return tensors, json.loads(tensors.pop("state").numpy().tobytes())
+            except OSError as error:
+                raise StorageError(f"The checkpoint {path.name} in {self.folder} cannot be read "
+                                   f"({error.strerror or error}); it is left as it is. Make it readable, or name "
+                                   "another folder.") from error
+            except (SafetensorError, ValueError, KeyError):
+                pass  # whole, but not one of ours
             rest = "the one before it is used" if path != paths[-1] else "training starts from the beginning"
             print(f"The checkpoint {path.name} is damaged; {rest}.")
             path.unlink(missing_ok=True)  # in the way of the next one of this step

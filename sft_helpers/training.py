@@ -25,8 +25,9 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.masking_utils import eager_mask
 from transformers.models.bert.modeling_bert import BertSelfAttention
 
-from . import environment, evaluation, features, plots
-from .storage import Checkpoints, digest, weights_digest
+from . import environment, evaluation, features, plots, resources
+from .models import fingerprint
+from .storage import Checkpoints, StorageError, digest, weights_digest
 
 METRICS = ("accuracy", "f1", "loss")
 SCHEDULES = ("linear", "constant")
@@ -36,6 +37,14 @@ FUSED = ("cpu", "cuda", "mps")  # devices whose AdamW updates all weights in one
 
 class TrainingError(RuntimeError):
     """Training cannot start or go on; the message says why and the way out."""
+
+
+class NotFiniteError(TrainingError):
+    """A loss or gradient became infinite or no number; ``epoch`` tells whose weights the model keeps (0: its first)."""
+
+    def __init__(self, message, epoch):
+        super().__init__(message)
+        self.epoch = epoch
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,7 @@ class Config:
                   "schedule": self.schedule in SCHEDULES,
                   "max_grad_norm": self.max_grad_norm is None or self.max_grad_norm > 0,
                   "patience": self.patience is None or self.patience >= 1, "metric": self.metric in METRICS,
-                  "precision": self.precision in PRECISIONS}
+                  "precision": self.precision in PRECISIONS, "seed": 0 <= self.seed < 2**32}
         for name, fine in checks.items():
             if not fine:
                 raise ValueError(f"{name} = {getattr(self, name)!r} makes no sense; see help(training.Config).")
@@ -185,8 +194,12 @@ class _Texts:
             ids = tokenizer(part["text"], truncation=True, max_length=longest)["input_ids"]
             return {"input_ids": ids, "length": [len(one) for one in ids]}
 
-        self.tokens = rows.map(tokenize, batched=True, remove_columns=rows.column_names,
-                               cache_file_name=str(path)).with_format("numpy")
+        try:
+            self.tokens = rows.map(tokenize, batched=True, remove_columns=rows.column_names,
+                                   cache_file_name=str(path)).with_format("numpy")
+        except OSError as error:
+            raise StorageError(f"The tokens could not be written into {path.parent} ({error.strerror or error}); make "
+                               "room there, or name another folder in the environment variable TMPDIR.") from error
         self.lengths = np.asarray(self.tokens["length"][:])
         self.labels = torch.tensor(list(rows["label"]))
         self.padding = tokenizer.pad_token_id
@@ -259,6 +272,10 @@ class _Run:
         began = time.perf_counter()
         if not len(train):
             raise TrainingError("There are no training examples.")
+        if validation is not None and not len(validation):
+            raise TrainingError("There are no validation examples; give None to train without.")
+        if config.patience and validation is None:
+            raise TrainingError("patience needs validation examples: without them no epoch is better than another.")
         self.config, self.began, self.classifier = config, began, model
         device = environment.device()
         precision = _precision(config.precision, device)
@@ -304,6 +321,9 @@ class _Run:
                              "trained weights": digest({name: list(weight.shape)
                                                          for name, weight in self.weights.items()}),
                              "frozen weights": weights_digest(model, only_frozen=True),
+                             "backbone": digest(resources.sha256(model.source.folder / "model.safetensors"),
+                                                fingerprint(model.backbone, model.tokenizer)),
+                             "labels": digest(list(model.id2label.values())),
                              "pooling": model.pooling, "max_length": model.max_length}
             self._restore()
 
@@ -342,9 +362,9 @@ class _Run:
                                 "train fewer layers." if processes == 1 else
                                 "Out of memory; start again with a larger accumulation.") from error
         finally:
+            as_before()
             self._put(self._best, self.kept)
             self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
-            as_before()
             self.classifier.to(self.accelerator.device).eval()  # a run that was cut up left it on the CPU
             self.optimizer.zero_grad(set_to_none=True)
         self.history.seconds = time.perf_counter() - self.began
@@ -462,7 +482,7 @@ class _Run:
         scores = self.accelerator.reduce(scores, "sum").cpu()
         loss = nn.functional.cross_entropy(scores, labels).item()
         if not math.isfinite(loss):
-            self._not_finite(f"The validation loss became {loss}")
+            self._not_finite(f"The validation loss became {loss}", after=True)
         predicted = scores.argmax(dim=1)
         return {"loss": loss, "accuracy": (predicted == labels).float().mean().item(),
                 "f1": evaluation.macro_f1(labels, predicted)}
@@ -476,22 +496,24 @@ class _Run:
             shown[self.config.metric] = f"{self.history.epochs[-1][self.config.metric]:.3f}"
         return shown
 
-    def _not_finite(self, what):
+    def _not_finite(self, what, after=False):
         config = self.config
+        head_lr = config.lr if config.head_lr is None else config.head_lr
         if not all(torch.isfinite(_whole(weight)).all() for weight in self.weights.values()):
             cause = (f"the last update threw the weights out of range, so the learning rate ({config.lr:g}, head "
-                     f"{config.head_lr or config.lr:g}) is too high; try a tenth of it")
+                     f"{head_lr:g}) is too high; try a tenth of it")
         elif isinstance(self.train, _Features) and not torch.isfinite(self.train.vectors).all():
             cause = "the backbone gives features that are not finite, so its weights are damaged"
         elif self.history.precision == "fp16":
             cause = "16-bit numbers end at 65,504; try precision='bf16' or 'fp32'"
         else:
             cause = (f"the model's outputs grew out of range; try a lower learning rate than {config.lr:g} (head "
-                     f"{config.head_lr or config.lr:g})")
+                     f"{head_lr:g})")
         best = self.history.best_epoch or (0 if self.validation else self.epoch)
         kept = f"those of epoch {best}" if best else "those it started with"
-        raise TrainingError(f"{what} at update {self.step + 1} (epoch {self.epoch + 1}). Likely cause: {cause}. The "
-                            f"model keeps its best weights, {kept}.")
+        when = f"after update {self.step}" if after else f"at update {self.step + 1}"
+        raise NotFiniteError(f"{what} {when} (epoch {self.epoch + 1}). Likely cause: {cause}. The model keeps its best "
+                             f"weights, {kept}.", best)
 
     # -- state: copied, saved, restored
 
@@ -636,6 +658,8 @@ def _precision(wanted, device):
     """Return "fp32", "bf16" or "fp16" for what was asked."""
     if device.type == "cuda":
         own_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        if wanted == "bf16" and not own_bf16:
+            print("This GPU has no bf16 of its own: it is emulated, and slower than fp16.")
         return wanted if wanted != "auto" else "bf16" if own_bf16 else "fp16"
     if wanted == "fp16":
         raise TrainingError(f"fp16 needs a CUDA GPU; on this device ({device.type}) use precision='fp32'.")

@@ -1,5 +1,7 @@
 """Two classifiers on the same texts: a difference with its interval, and McNemar's exact test."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -85,3 +87,14 @@ def test_the_draws_are_those_of_the_seed():
 def test_as_many_draws_are_made_as_were_asked_for():
     draws = [evaluation.accuracy(np.arange(50) % 2, np.arange(50) % 3 % 2, resamples=count) for count in (1, 2, 2000)]
     assert draws[0].low == draws[0].high and draws[1].high - draws[1].low < draws[2].high - draws[2].low
+
+
+def test_the_interval_of_many_texts_is_drawn_in_parts_and_is_the_same():
+    right = np.random.default_rng(5).random(9000) < 0.8
+    draws = np.random.default_rng(0).integers(0, 9000, (2000, 9000))
+    low, high = np.quantile(right[draws].mean(axis=1), [0.025, 0.975])
+    assert evaluation.accuracy(np.ones(9000), right) == (right.mean(), low, high)
+    tracemalloc.start()
+    evaluation.accuracy(np.ones(200_000, dtype=int), np.ones(200_000, dtype=int), resamples=100)
+    assert tracemalloc.get_traced_memory()[1] < 2**28  # all draws together take 320 MB
+    tracemalloc.stop()

@@ -86,10 +86,13 @@ def test_the_report_is_right_about_labels_predictions_and_errors(monkeypatch):
                                     plot=lambda: plots.subplots()[0])
     drawn, confusion = [], plots.confusion
     monkeypatch.setattr(plots, "confusion", lambda counts, names: drawn.append(counts) or confusion(counts, names))
-    options = types.SimpleNamespace(mode="full", layers=None, pooling="mean", max_length=32, train="mine.csv",
+    options = types.SimpleNamespace(mode="full", layers=None, pooling="mean", max_length=2, train="mine.csv",
                                     backbone="embedded", output="out")
+    model = torch.nn.Linear(2, 2)
+    model.max_length, model.tokenizer = 2, lambda some, max_length, truncation: {
+        "input_ids": [text.split()[:max_length] for text in some]}
     page = finetune.report(options, training.Config(), {"train": rows.select(range(5)), "test": rows}, history, "test",
-                           probabilities, types.SimpleNamespace(source="here"), torch.nn.Linear(2, 2))
+                           probabilities, types.SimpleNamespace(source="here"), model)
     assert drawn[0].tolist() == [[2, 2], [1, 2]]
     by_label = precision_recall_fscore_support(truth, predicted)[:3]
     for name, *scores in zip(("calm", "angry"), *by_label, strict=True):
@@ -100,6 +103,7 @@ def test_the_report_is_right_about_labels_predictions_and_errors(monkeypatch):
     assert "would be right for 57.1%" in page  # the commonest training label is calm
     for row in (("calm", 4, 4), ("angry", 1, 3), ("all", 5, 7), ("trained weights", 6)):
         assert "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" in page, row
+    assert "Of all texts 2 are longer than 2 tokens and were cut there" in page  # one, in both splits
     assert "have 2 words (median), the longest 3" in page and "Kept: epoch 1 of 1, the best by accuracy" in page
     scores = finetune.summary(rows, probabilities)
     assert scores["accuracy"][0] == accuracy_score(truth, predicted)
@@ -207,13 +211,84 @@ def test_a_text_is_shown_and_not_run(files, tmp_path):
     (["--train", "missing.csv"], "missing.csv: there is no such file"),
     (["--text-column", "review"], "no column 'review'"),
     (["--max-length", "9999"], "max_length lies between 3 and the 512 positions"),
-    (["--checkpoint-steps", "0"], "--checkpoint-steps is 1 or more")])
+    (["--checkpoint-steps", "0"], "--checkpoint-steps is 1 or more"),
+    (["--validation", ""], "--validation is empty"), (["--test", ""], "--test is empty"),
+    (["--train", ""], "--train is empty"), (["--output", ""], "--output is empty"),
+    (["--mode", "frozen", "--lr", "0.1"], "--mode frozen trains none of it"),
+    (["--mode", "top-k", "--layers", "0"], "--layers is 1 or more"),
+    (["--seed", "-1"], "seed = -1 makes no sense")])
 def test_what_cannot_be_had_ends_it_with_one_sentence(files, tmp_path, change, said):
     if said.startswith("fp16") and environment.device().type == "cuda":
         pytest.skip("there is a GPU")
     with pytest.raises(SystemExit) as end:
         finetune.main(options(files, tmp_path / "out") + change)
     assert said in str(end.value) and "\n" not in str(end.value)
+
+
+def test_a_file_whose_rows_are_meant_for_another_split_is_refused(files, tmp_path):
+    """Else its test rows would be trained on."""
+    rows = [(text, label, split) for (text, label), split in zip(labelled(30, 9), ["train", "test"] * 15, strict=False)]
+    mixed = write_csv(tmp_path / "mixed.csv", rows, ("text", "label", "split"))
+    with pytest.raises(SystemExit, match=r"mixed.csv, row 3: the column 'split' says 'test'.* given for 'train'"):
+        finetune.main([*options(files, tmp_path / "out"), "--train", mixed])
+
+
+@pytest.mark.parametrize("part", [".", "model", "checkpoints", "features"])
+def test_a_place_that_cannot_be_written_is_found_before_the_training(files, tmp_path, monkeypatch, part):
+    monkeypatch.setattr(training, "fit", lambda *_: pytest.fail("trained all the same"))
+    place = tmp_path / "out" / part
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if part != ".":
+        place.touch()
+        with pytest.raises(SystemExit, match=f"{part} is a file; name another folder"):
+            finetune.main(options(files, tmp_path / "out"))
+
+    def full(**_):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(finetune.tempfile, "TemporaryFile", full)
+    with pytest.raises(SystemExit, match=r"Nothing can be written into .*new \(No space left"):
+        finetune.main(options(files, tmp_path / "new"))
+
+
+def test_the_launchers_precision_is_taken_and_no_other_beside_it(asked, files, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    assert asked().config.precision == asked("--precision", "bf16").config.precision == "bf16"
+    with pytest.raises(SystemExit, match="accelerate launch asks for bf16, --precision for fp32"):
+        finetune.main([*options(files, tmp_path / "out"), "--precision", "fp32"])
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    assert asked().config.precision == "auto"
+
+
+def test_a_run_whose_loss_is_no_number_leaves_its_best_model(files, tmp_path, monkeypatch):
+    def fit(model, *_):
+        raise training.NotFiniteError("The loss became nan. The model keeps its best weights, those of epoch 1.", best)
+    monkeypatch.setattr(training, "fit", fit)
+    best = 1
+    with pytest.raises(SystemExit, match="those of epoch 1. They are in .*model"):
+        finetune.main(options(files, tmp_path / "out"))
+    assert models.TextClassifier.from_pretrained(tmp_path / "out" / "model").predict(["well"])
+    best = 0
+    with pytest.raises(SystemExit, match="epoch 1.$"):
+        finetune.main(options(files, tmp_path / "other"))
+    assert not (tmp_path / "other" / "model").exists()
+
+
+def test_of_many_labels_the_report_names_what_is_confused_most(files, monkeypatch):
+    names = [f"label {i} costs $1 or $2" for i in range(41)]
+    kinds = Features({"text": Value("string"), "label": ClassLabel(names=names)})
+    truth = np.arange(82) % 41
+    rows = Dataset.from_dict({"text": [f"text {i}" for i in range(82)], "label": truth.tolist()}, features=kinds)
+    predicted = np.where(truth == 3, 5, truth)
+    history = types.SimpleNamespace(device="CPU", precision="fp32", seconds=3.0, best_epoch=1, epochs=[],
+                                    plot=lambda: plots.subplots()[0])
+    chosen = types.SimpleNamespace(mode="full", layers=None, pooling="mean", max_length=32, train="mine.csv",
+                                   backbone="embedded", output="out")
+    monkeypatch.setattr(finetune, "_cut", lambda *_: 0)
+    page = finetune.report(chosen, training.Config(), {"train": rows, "test": rows}, history, "test",
+                           np.eye(41)[predicted], types.SimpleNamespace(source="here"), torch.nn.Linear(2, 2))
+    assert f"<tr><td>{names[3]}</td><td>{names[5]}</td><td>2</td></tr>" in page
+    assert "of 41 labels cannot be read" in page
+    plots.base64_png(plots.confusion(np.eye(2, dtype=int), names[:2]))  # a dollar is no formula
 
 
 def test_a_text_in_two_files_is_found(files, tmp_path):

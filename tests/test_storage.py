@@ -37,6 +37,23 @@ def test_a_damaged_one_is_dropped_and_the_one_before_it_loaded(kept, capsys):
     assert "training starts from the beginning" in capsys.readouterr().out
 
 
+def test_one_that_cannot_be_read_is_left_alone(kept, monkeypatch):
+    def refuse(_path):
+        raise PermissionError(13, "Permission denied")
+    monkeypatch.setattr(storage, "fits_its_name", refuse)
+    with pytest.raises(storage.StorageError, match=r"step-00000100.* cannot be read \(Permission denied\)"):
+        kept.load()
+    assert steps(kept) == [10, 100]
+
+
+def test_a_long_run_s_history_fits_into_a_checkpoint(tmp_path):
+    """The header of a safetensors file holds 100 MB and no more; the state stands beside the weights."""
+    checkpoints = storage.Checkpoints(tmp_path)
+    checkpoints.save(1, {"w": torch.zeros(1)}, {"steps": "x" * 101_000_000})
+    tensors, state = checkpoints.load()
+    assert list(tensors) == ["w"] and len(state["steps"]) == 101_000_000
+
+
 def test_what_an_interrupted_write_left_is_cleared_away(kept):
     (kept.folder / "step-00000200.77.part").write_bytes(b"half")
     assert kept.load()[1] == {"step": 100} and steps(kept) == [10, 100]

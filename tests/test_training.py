@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tokenizers import normalizers
 
 from sft_helpers import environment, features, models, storage, training
@@ -317,6 +317,22 @@ def test_fp16_without_a_gpu_is_refused(folder):
         trained(folder, training.Config(precision="fp16"))
 
 
+def test_validation_without_texts_and_patience_without_validation_are_refused(folder):
+    with pytest.raises(training.TrainingError, match="no validation examples"):
+        training.fit(tiny.classifier(folder), tiny.texts(20), tiny.texts(20).select([]), tiny.CONFIG)
+    with pytest.raises(training.TrainingError, match="patience needs validation"):
+        training.fit(tiny.classifier(folder), tiny.texts(20), config=training.Config(patience=2))
+
+
+def test_tokens_that_find_no_room_are_an_error_that_names_the_way_out(folder, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+    rows = tiny.texts(20)
+    monkeypatch.setattr(type(rows), "map", full)
+    with pytest.raises(storage.StorageError, match=r"No space left on device\); make room there.*TMPDIR"):
+        training.fit(tiny.classifier(folder), rows, None, tiny.CONFIG)
+
+
 # ---- what goes wrong -----------------------------------------------------------------------------------------
 
 
@@ -521,6 +537,34 @@ def test_a_checkpoint_of_a_run_on_other_data_is_refused(tmp_path, folder, train,
         training.fit(tiny.classifier(folder), train, validation, tiny.CONFIG, tmp_path)
 
 
+def reread(model, how):
+    if how == "another activation":
+        model.backbone.config.hidden_act = "relu"
+    elif how == "cut on the left":
+        model.tokenizer.truncation_side = "left"
+    elif how == "other labels":
+        model.id2label = {i: f"{label}!" for i, label in model.id2label.items()}
+    return model
+
+
+@pytest.mark.parametrize("how", ["another activation", "cut on the left", "other labels"])
+def test_a_checkpoint_is_refused_where_the_same_weights_are_read_otherwise(tmp_path, folder, how):
+    interrupted(tmp_path, folder, 3)
+    with pytest.raises(training.TrainingError, match="belong to another run"):
+        training.fit(reread(tiny.classifier(folder), how), tiny.texts(60), tiny.texts(30, seed=1), tiny.CONFIG,
+                     tmp_path)
+
+
+def test_a_checkpoint_is_refused_on_top_of_other_weights_of_the_same_shape(tmp_path, folder):
+    interrupted(tmp_path / "run", folder, 3)
+    shutil.copytree(folder, tmp_path / "other")
+    weights = load_file(tmp_path / "other" / "model.safetensors")
+    weights["embeddings.word_embeddings.weight"][7] += 1
+    save_file(weights, tmp_path / "other" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(training.TrainingError, match="belong to another run; changed since: backbone"):
+        resumed(tmp_path / "run", tmp_path / "other")
+
+
 @pytest.mark.parametrize("how", [{"pooling": "cls"}, {"max_length": 16}, {"trained_layers": 1}])
 def test_a_checkpoint_of_another_model_is_refused(tmp_path, folder, how):
     interrupted(tmp_path, folder, 3)
@@ -590,6 +634,9 @@ def test_features_are_kept_under_all_that_they_depend_on(tmp_path, folder):
     assert computed()[0] and not computed()[0]
     assert computed(texts[::-1])[0]
     assert not computed(texts[::-1])[0]
+    for how in ("another activation", "cut on the left"):
+        reread(model, how)
+        assert computed()[0] and not computed()[0]
     model.pooling = "cls"
     assert computed()[0]
     model.pooling, model.max_length = "mean", 4
