@@ -133,7 +133,7 @@ def run_with(colab, monkeypatch, capsys, after=(), problem=None, source="!pip in
     monkeypatch.setattr(colab, "ROOT", colab.WORK)
     monkeypatch.setattr(colab, "freeze", lambda: next(freezes))
     for name in ("restore", "make_kernel", "make_environment", "make_repository"):
-        monkeypatch.setattr(colab, name, lambda *_: None)
+        monkeypatch.setattr(colab, name, lambda *_, name=name: seen.setdefault("done", []).append(name))
     monkeypatch.setattr(colab.course, "run_one", run_one)
     monkeypatch.setattr(colab.course, "lessons", lambda _: [lesson])
     monkeypatch.setattr(sys, "argv", ["colab", "03"])
@@ -148,6 +148,8 @@ def run_with(colab, monkeypatch, capsys, after=(), problem=None, source="!pip in
 def test_a_lesson_lies_alone_in_a_folder_that_stands_for_colabs(colab, monkeypatch, capsys):
     seen, printed = run_with(colab, monkeypatch, capsys, after=[*BEFORE, "gensim==4.4.0"])
     assert seen["error"] is None and re.search(r"03_text +passed +\d+ +gensim==4\.4\.0\n", printed)
+    assert seen["done"][-1] == "restore" and set(seen["done"][:-1]) == {"make_environment", "make_repository",
+                                                                        "make_kernel"}  # as it was, before each lesson
     assert seen["beside"] == ["03_text.ipynb"] and not seen["folder"].exists()
     assert f"%cd {seen['folder'].resolve().as_posix()}/course" in seen["text"] and "/content/" not in seen["text"]
 

@@ -193,3 +193,13 @@ def test_every_claim_has_a_fault():
     for number in claim_faults.numbers(ROOT):
         _path, cells, faults = claim_faults.read(ROOT, number)
         assert claim_faults.without_fault(cells, faults) == [], number
+
+
+def test_a_claim_and_its_faults_are_those_that_were_tried():
+    """A claim that was weakened, or a fault that was, has to be tried again."""
+    known = mutate.rows_kept()
+    for number in claim_faults.numbers(ROOT):
+        path, cells, faults = claim_faults.read(ROOT, number)
+        for fault in faults:
+            row = known.get((str(path.relative_to(ROOT)), fault["what"]), {})
+            assert row.get("key") == claim_faults.key(fault, cells), (number, fault["what"])

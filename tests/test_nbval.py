@@ -1,9 +1,11 @@
 """nbval must be able to fail: a changed output, a moved number, a cleared output are shown to be noticed."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import nbformat
@@ -12,6 +14,7 @@ import nbval.plugin
 import pytest
 from nbclient import NotebookClient
 
+import conftest
 from tests.nbval_compare import settle
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,14 +97,36 @@ def test_a_kernel_that_dies_fails_its_cell_and_the_page_is_written(folder):
 
 @pytest.mark.slow
 def test_kernels_and_their_children_have_no_network(folder):
-    source = """import subprocess, sys, urllib.request
+    source = """import socket, subprocess, sys, urllib.request
 ask = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
 try:
     urllib.request.urlopen("http://example.org", timeout=1)
 except OSError as error:
     print("cut" in str(error))
-print("cut" in subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True).stderr)"""
-    assert run(folder, source, "True\nTrue\n") == 0
+print("cut" in subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True).stderr)
+for kind, speak in ((socket.SOCK_STREAM, "connect_ex"), (socket.SOCK_DGRAM, "sendto")):
+    with socket.socket(socket.AF_INET, kind) as line:
+        line.settimeout(1)
+        try:
+            said = getattr(line, speak)(*[b"who?"] * (speak == "sendto"), ("192.0.2.1", 80))
+            print(speak, said == errno.ENETUNREACH)
+        except OSError as error:
+            print(speak, "cut" in str(error))"""
+    assert run(folder, f"import errno\n{source}", "True\nTrue\nconnect_ex True\nsendto True\n") == 0
+
+
+def test_kernels_are_told_what_they_need_to_give_the_stored_outputs():
+    said = os.environ
+    assert (said["TQDM_DISABLE"], said["SFT_LADDER"]) == ("1", os.devnull) and "SFT_STRICT" not in said
+    assert not Path(said["SFT_LEDGER"]).exists() and said["SFT_DEVICE"]
+    assert str(ROOT / "tests" / "offline") in said["PYTHONPATH"].split(os.pathsep)
+
+
+@pytest.mark.parametrize(("cores", "gib", "workers"), [(2, 16, 2), (8, 9, 2), (4, 3, 1), (1, 64, 1)])
+def test_lessons_run_side_by_side_where_there_is_memory_for_them(monkeypatch, cores, gib, workers):
+    monkeypatch.setattr(conftest.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(conftest.psutil, "virtual_memory", lambda: types.SimpleNamespace(available=gib * 2**30))
+    assert conftest.pytest_xdist_auto_num_workers(None) == workers
 
 
 @pytest.mark.parametrize("fresh", ["loss 0.51 of 10, x2", "loss  0.49 of  10, x2"])

@@ -121,3 +121,10 @@ def test_a_handout_for_a_class_holds_lessons_and_no_solution():
     lessons = {str(path.relative_to(ROOT)) for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert lessons <= set(names) and "data/reviews.csv" in names
     assert not [name for name in names if name.startswith(("notebooks/solutions", "tests"))]
+
+
+def test_every_part_of_the_package_is_packed():
+    """Who installs the folder in place would not notice that a wheel lacks one."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    assert sorted(settings["packages"]) == sorted(str(path.parent.relative_to(ROOT)).replace(os.sep, ".")
+                                                  for path in ROOT.glob("sft_helpers/**/__init__.py"))

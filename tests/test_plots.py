@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors
+from matplotlib.colors import to_rgb
+from matplotlib.contour import ContourSet
 
 from sft_helpers import plots, training
 
@@ -110,3 +112,36 @@ def test_words_on_a_map_are_written_apart_and_inside():
         assert len(boxes) >= len(words)
         assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
         assert all(axis.bbox.padded(2).contains(*box.min) and axis.bbox.padded(2).contains(*box.max) for box in boxes)
+
+
+def luminance(colour):
+    return float(np.dot(to_rgb(colour), (0.2126, 0.7152, 0.0722)))
+
+
+@pytest.mark.parametrize("draw", [
+    lambda: plots.confusion(np.array([[9, 1], [4, 6]]), ["bad", "good"]).axes[0],
+    lambda: plots.attention_head(["a", "b"], np.array([[[[0.9, 0.1], [0.4, 0.6]]]]), 0, 0).axes[0]])
+def test_dark_means_much(draw):
+    (image,) = draw().images
+    shades = [luminance(image.cmap(image.norm(value))[:3]) for value in (0.1, 0.4, 0.6, 0.9)]
+    assert shades == sorted(shades, reverse=True) and shades[0] - shades[-1] > 0.4
+
+
+def test_counts_can_be_read_on_their_cells():
+    axis = plots.confusion(np.array([[9, 1], [4, 6]]), ["bad", "good"]).axes[0]
+    (image,) = axis.images
+    for text in axis.texts:
+        column, row = text.get_position()
+        cell = luminance(image.cmap(image.norm(image.get_array()[row, column]))[:3])
+        assert abs(luminance(text.get_color()) - cell) > 0.4
+
+
+def test_a_region_wears_the_colour_of_the_class_that_is_probable_there():
+    _figure, axis = plots.subplots()
+    plots.boundary(axis, lambda places: 1 / (1 + np.exp(-places[:, 0])), np.array([[-9.0, 0], [9.0, 0]]),
+                   np.array([0, 1]))
+    (filled,) = (part for part in axis.collections if isinstance(part, ContourSet) and part.filled)
+    tints = np.array([colour[:3] for colour in filled.get_facecolor()])
+    own = [np.linalg.norm(tints - to_rgb(colour), axis=1) for colour in (plots.NEGATIVE, plots.POSITIVE)]
+    assert (own[0][:2] < own[1][:2]).all() and (own[1][-2:] < own[0][-2:]).all()
+    assert own[0][0] < own[0][1] and own[1][-1] < own[1][-2]  # the surer, the stronger

@@ -66,6 +66,39 @@ def test_each_step_is_a_target_of_the_makefile_or_a_line_of_the_readme(workflow)
             assert line in shown, line
 
 
+def test_what_the_makefiles_targets_run():
+    """The steps call targets by name; that a target does what its name says is held here."""
+    recipes = re.findall(r"^([\w-]+):.*\n((?:\t.+\n)+)", MAKEFILE, re.M)
+    run = {name: [line.strip() for line in lines.splitlines()] for name, lines in recipes}
+    assert run["test"] == ["$(PY) -m pytest -n auto --dist loadfile"]
+    assert run["test-quick"] == ['$(PY) -m pytest tests -m "not slow" -n auto --dist loadfile']
+    assert run["test-deep"] == ["SFT_KILLS=200 $(PY) -m pytest tests/test_training.py -k killed -s",
+                                "$(PY) -m benchmarks.processors"]
+    assert run["test-lowest"][1:] == [
+        '$(UV) pip install --quiet --python $(LOWEST) --resolution lowest-direct -e ".[dev,spacy]"',
+        "CONSTRAINTS=lowest $(LOWEST) -m pytest tests -n auto --dist loadfile",
+        "$(LOWEST) tools/course.py run $(or $(LESSONS),03)"]
+    assert run["test-colab"] == ['@$(PY) tools/colab.py $(LESSONS) --python "$(PYTHON)"']
+    assert run["mutate"] == ["$(PY) tools/mutate.py all"]
+
+
+def test_pytest_runs_the_lessons_with_outputs_compared_and_an_end_to_each_cell():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
+    assert settings["testpaths"] == ["tests", "notebooks"] and settings["norecursedirs"] == [".*", "_build"]
+    assert settings["addopts"].split() == ["--nbval", "--nbval-cell-timeout=300", "-ra"]
+
+
+def test_every_job_of_the_tests_runs_all_of_them_and_may_fail():
+    linux, windows, lowest = ([line for step in job["steps"] for line in step.get("run", "").splitlines()]
+                              for job in Workflow(ROOT / ".github" / "workflows" / "test.yml").jobs)
+    assert linux == ["make test"] and windows[-1] == "python -m pytest" and lowest == ["make test-lowest"]
+    for path in WORKFLOWS:
+        for job in Workflow(path).jobs:
+            for part in (job, *job["steps"]):
+                assert "continue-on-error" not in part and part.get("if", "failure()") == "failure()"
+                assert "if" not in part or "run" not in part
+
+
 @each_workflow
 def test_its_pythons_are_admitted(workflow):
     assert workflow.pythons

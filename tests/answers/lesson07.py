@@ -201,6 +201,6 @@ WRONG = {
              (lambda w, t, p: (tuple(w), tuple(t), p), "where it lies in memory"),
              (lambda w, t, p: [numbers(w), t, p], "cannot be a key"),
              (lambda w, t, p: (tuple(tuple(x.tolist()) for x in w), tuple(t), p), "cannot be a key"),
-             (lambda w, t, p: (numbers(w), "\n".join(t), p), "the very mark"),
+             *((lambda w, t, p, mark=mark: (numbers(w), mark.join(t), p), "the very mark") for mark in "\n\t,;|\0"),
              (lambda w, t, p: None, "gives back nothing")],
 }

@@ -4,7 +4,8 @@ import errno
 import ipaddress
 import socket
 
-_connect, _connect_ex, _getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+_connect, _connect_ex, _sendto = socket.socket.connect, socket.socket.connect_ex, socket.socket.sendto
+_getaddrinfo = socket.getaddrinfo
 
 
 def _outside(host):
@@ -29,10 +30,17 @@ def connect_ex(self, address):
     return _connect_ex(self, address)
 
 
+def sendto(self, data, *rest):
+    if self.family in (socket.AF_INET, socket.AF_INET6) and _outside(rest[-1][0]):
+        raise OSError(errno.ENETUNREACH, f"the network is cut while the course is tested ({rest[-1][0]})")
+    return _sendto(self, data, *rest)
+
+
 def getaddrinfo(host, *arguments, **named):
     if _outside(host):
         raise socket.gaierror(socket.EAI_AGAIN, f"the network is cut while the course is tested ({host})")
     return _getaddrinfo(host, *arguments, **named)
 
 
-socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo = connect, connect_ex, getaddrinfo
+socket.socket.connect, socket.socket.connect_ex, socket.socket.sendto = connect, connect_ex, sendto
+socket.getaddrinfo = getaddrinfo
