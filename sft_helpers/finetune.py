@@ -101,7 +101,8 @@ def main(arguments=None):
     signal.signal(signal.SIGTERM, _as_interrupt)  # a machine room's way of saying stop
     try:
         _run(options)
-    except (data.DataError, resources.ResourceError, training.TrainingError, StorageError, ValueError) as error:
+    except (data.DataError, resources.ResourceError, training.TrainingError, StorageError, MemoryError,
+            ValueError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(f"Interrupted. Run the same command again: it goes on from the last checkpoint in "

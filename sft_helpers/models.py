@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 import torch
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
@@ -163,6 +164,11 @@ def encode(texts, model, tokenizer, batch_size=32, pooling="mean", max_length=MA
     -------
     Tensor, shape (len(texts), d) or (len(texts), len(depths) · d), on the CPU
         In the order of the texts.
+
+    Raises
+    ------
+    MemoryError
+        There is no room for a single text; batches for which there is none are halved before.
     """
     texts = list(texts)
     if model.training:
@@ -171,14 +177,29 @@ def encode(texts, model, tokenizer, batch_size=32, pooling="mean", max_length=MA
     # texts of like length share a batch, so that little padding is computed
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     starts = range(0, len(order), batch_size)
-    for start in environment.progress(starts, "encoding") if len(starts) > 1 else starts:
-        chosen = order[start:start + batch_size]
+
+    def read(chosen):
         inputs = tokenizer([texts[i] for i in chosen], padding=True, truncation=True, max_length=max_length,
                            return_tensors="pt").to(model.device)
-        found = model(**inputs, output_hidden_states=bool(depths))
-        read = [found.hidden_states[depth] for depth in depths] if depths else [found.last_hidden_state]
-        vectors[chosen] = torch.cat([pool(hidden, inputs["attention_mask"], model, pooling) for hidden in read],
-                                    dim=1).float().cpu()
+        try:
+            found = model(**inputs, output_hidden_states=bool(depths))
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error):
+                raise
+            if len(chosen) == 1:
+                raise MemoryError("There is not enough memory for a single text; shorten the texts "
+                                  "(max_length).") from error
+        else:
+            layers = [found.hidden_states[depth] for depth in depths] if depths else [found.last_hidden_state]
+            vectors[chosen] = torch.cat([pool(hidden, inputs["attention_mask"], model, pooling) for hidden in layers],
+                                        dim=1).float().cpu()
+            return
+        clear_device_cache(garbage_collection=True)  # only here, where the error holds no tensors any more
+        for half in (chosen[:len(chosen) // 2], chosen[len(chosen) // 2:]):
+            read(half)
+
+    for start in environment.progress(starts, "encoding") if len(starts) > 1 else starts:
+        read(order[start:start + batch_size])
     return vectors
 
 

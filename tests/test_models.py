@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sft_helpers import models, resources
+from tests import tiny
 
 SHIPPED = Path(__file__).resolve().parent.parent / "data" / "review_classifier"
 TEXTS = ["Boils fast and the handle stays cool. Love it.", "Broke on the second day.", "Not bad at all for the price!"]
@@ -154,3 +155,25 @@ def test_a_damaged_folder_is_refused(tmp_path, damage, says):
     damage(folder)
     with pytest.raises(resources.ResourceError, match=says):
         models.TextClassifier.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("room", [4, 1])
+def test_a_batch_for_which_there_is_no_room_is_halved(tmp_path, room):
+    model, seen = tiny.classifier(tmp_path), []
+    texts = list(tiny.texts(11)["text"])
+    expected = models.encode(texts, model.backbone, model.tokenizer)
+
+    def crowd(_part, _given, named):
+        if len(named["input_ids"]) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+        seen.append(len(named["input_ids"]))
+    hook = model.backbone.register_forward_pre_hook(crowd, with_kwargs=True)
+    assert torch.allclose(models.encode(texts, model.backbone, model.tokenizer), expected, atol=1e-6)
+    assert max(seen) <= room and sum(seen) == 11
+    room = 0
+    with pytest.raises(MemoryError, match="a single text; shorten"):
+        models.encode(texts, model.backbone, model.tokenizer)
+    hook.remove()
+    model.backbone.register_forward_pre_hook(lambda *_: torch.ones(2) @ torch.ones(3))
+    with pytest.raises(RuntimeError, match="size"):
+        models.encode(texts, model.backbone, model.tokenizer)
