@@ -103,7 +103,7 @@ def main(arguments=None):
         _run(options)
     except (data.DataError, resources.ResourceError, training.TrainingError, StorageError, MemoryError,
             ValueError) as error:
-        sys.exit(str(error))
+        sys.exit(str(error) or "There is not enough memory.")
     except KeyboardInterrupt:
         sys.exit(f"Interrupted. Run the same command again: it goes on from the last checkpoint in "
                  f"{Path(options.output) / 'checkpoints'}, if there is one.")
@@ -120,8 +120,13 @@ def _run(options):
         if getattr(options, name) == "":
             raise ValueError(f"--{name} is empty; is a variable of the shell not set?")
     launched = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    if launched != "no" and given.setdefault("precision", launched) != launched:
-        raise ValueError(f"accelerate launch asks for {launched}, --precision for {given['precision']}; ask for one.")
+    if launched != "no":
+        if launched not in training.PRECISIONS:
+            raise ValueError(f"accelerate launch asks for {launched}, which the training loop has not.")
+        if given.get("precision", "auto") not in ("auto", launched):
+            raise ValueError(f"accelerate launch asks for {launched}, --precision for {given['precision']}; "
+                             "ask for one.")
+        given["precision"] = launched
     if options.mode == "frozen" and "lr" in given:
         raise ValueError("--lr is the backbone's rate, and --mode frozen trains none of it; --head-lr is the head's.")
     config = training.Config(**{**(FROZEN if options.mode == "frozen" else {}), **given})
@@ -153,6 +158,7 @@ def _run(options):
             raise
         if state.is_main_process:
             model.save_pretrained(output / "model")
+        state.wait_for_everyone()  # a launcher ends all processes as soon as one has ended with an error
         raise training.TrainingError(f"{error} They are in {output / 'model'}.") from error
     if state.is_main_process:
         judged = "test" if "test" in splits else "validation"
@@ -174,13 +180,15 @@ def _run(options):
 
 def _check_folder(output):
     """Find out before the training, not after it, that nothing can be written."""
-    for folder in (output, *(output / part for part in ("model", "checkpoints", "features"))):
-        if folder.exists() and not folder.is_dir():
-            raise StorageError(f"{folder} is a file; name another folder for --output.")
     try:
+        for folder in (output, *(output / part for part in ("model", "checkpoints", "features"))):
+            if folder.exists() and not folder.is_dir():
+                raise StorageError(f"{folder} is a file; name another folder for --output.")
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=output):
             pass
+    except StorageError:
+        raise
     except OSError as error:
         raise StorageError(f"Nothing can be written into {output} ({error.strerror or error}); name another folder for "
                            "--output.") from error

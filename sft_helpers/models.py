@@ -178,35 +178,44 @@ def encode(texts, model, tokenizer, batch_size=32, pooling="mean", max_length=MA
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     starts = range(0, len(order), batch_size)
 
+    fits = batch_size
+
     def read(chosen):
         inputs = tokenizer([texts[i] for i in chosen], padding=True, truncation=True, max_length=max_length,
                            return_tensors="pt").to(model.device)
-        try:
-            found = model(**inputs, output_hidden_states=bool(depths))
-        except RuntimeError as error:
-            if not should_reduce_batch_size(error):
-                raise
-            if len(chosen) == 1:
-                raise MemoryError("There is not enough memory for a single text; shorten the texts "
-                                  "(max_length).") from error
-        else:
-            layers = [found.hidden_states[depth] for depth in depths] if depths else [found.last_hidden_state]
-            vectors[chosen] = torch.cat([pool(hidden, inputs["attention_mask"], model, pooling) for hidden in layers],
-                                        dim=1).float().cpu()
-            return
-        clear_device_cache(garbage_collection=True)  # only here, where the error holds no tensors any more
-        for half in (chosen[:len(chosen) // 2], chosen[len(chosen) // 2:]):
-            read(half)
+        found = model(**inputs, output_hidden_states=bool(depths))
+        layers = [found.hidden_states[depth] for depth in depths] if depths else [found.last_hidden_state]
+        vectors[chosen] = torch.cat([pool(hidden, inputs["attention_mask"], model, pooling) for hidden in layers],
+                                    dim=1).float().cpu()
 
     for start in environment.progress(starts, "encoding") if len(starts) > 1 else starts:
-        read(order[start:start + batch_size])
+        waiting = order[start:start + batch_size]
+        while waiting:
+            try:
+                read(waiting[:fits])
+                waiting = waiting[fits:]
+                continue
+            except RuntimeError as error:
+                if not _out_of_memory(error):
+                    raise
+                if fits == 1:
+                    raise MemoryError("There is not enough memory for a single text; shorten the texts "
+                                      "(max_length).") from error
+            fits = min(fits, len(waiting)) // 2
+            clear_device_cache(garbage_collection=True)  # only here, where the error holds no tensors any more
     return vectors
+
+
+def _out_of_memory(error):
+    """Accelerate knows the words of most devices; MPS and a Windows processor put theirs differently."""
+    return should_reduce_batch_size(error) or any(words in str(error) for words in (
+        "MPS backend out of memory", "DefaultCPUAllocator: not enough memory"))
 
 
 def fingerprint(model, tokenizer):
     """Return a checksum of what decides on a backbone's vectors beside its weights: architecture and tokenizer.
 
-    How the tokenizer last padded and cut a batch is no part of it, the side on which it does so is.
+    How the tokenizer last padded and cut a batch is not part of it; the side on which it does so is.
     """
     config = json.loads(model.config.to_json_string())
     about = json.loads(tokenizer.backend_tokenizer.to_str())
@@ -320,18 +329,19 @@ class TextClassifier(nn.Module):
         Raises
         ------
         StorageError
-            No room, say; a model that was there before stays whole.
+            No room, say. Weights and description name each other: those of two models are not taken for one.
         """
         folder = Path(folder)
         trained = {name: weight.detach().cpu().contiguous() for name, weight in self.named_parameters()
                    if weight.requires_grad}
         if half:
             trained = {name: weight.half() for name, weight in trained.items()}
-        write(trained, None, folder / "trained.safetensors")
         config = {"format_version": FORMAT_VERSION, "backbone": self.source.name,
                   "backbone_sha256": resources.sha256(self.source.folder / "model.safetensors"),
                   "pooling": self.pooling, "max_length": self.max_length, "trained_layers": self.trained_layers,
                   "id2label": self.id2label}
+        write(trained, None, folder / "trained.safetensors")
+        config["trained_sha256"] = resources.sha256(folder / "trained.safetensors")
         write_text(json.dumps(config, indent=1) + "\n", folder / "classifier.json")
 
     @classmethod
@@ -361,6 +371,7 @@ class TextClassifier(nn.Module):
             version, name, checksum = (config[key] for key in ("format_version", "backbone", "backbone_sha256"))
             id2label, trained_layers = config["id2label"], config["trained_layers"]
             pooling, max_length = config["pooling"], config.get("max_length", MAX_LENGTH)
+            own = config.get("trained_sha256")
         except (ValueError, KeyError, TypeError) as error:
             raise resources.ResourceError(f"{about} is damaged or of another kind.") from error
         if version != FORMAT_VERSION:
@@ -369,6 +380,9 @@ class TextClassifier(nn.Module):
             trained = load_file(weights)
         except (SafetensorError, OSError) as error:
             raise resources.ResourceError(f"{weights} is missing or damaged and is not used ({error}).") from error
+        if own and resources.sha256(weights) != own:
+            raise resources.ResourceError(f"{weights} is damaged, or not the one that {about.name} beside it "
+                                          "describes.")
         backbone = resources.find_backbone(name)
         if resources.sha256(backbone.folder / "model.safetensors") != checksum:
             raise resources.ResourceError(f"{folder} was trained on other weights of '{name}' than those found here.")

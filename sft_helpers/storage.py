@@ -15,7 +15,7 @@ KEPT_CHECKPOINTS = 2  # should the newest be damaged, the one before it is used
 
 
 class StorageError(OSError):
-    """A file cannot be written; the message names it, the reason and the way out."""
+    """A file cannot be written or read; the message names it, the reason and the way out."""
 
 
 def digest(*parts):
@@ -82,9 +82,11 @@ def _whole(put, path, named_by_sum=False):
             directory = os.open(path.parent, os.O_RDONLY)
             os.fsync(directory)
             os.close(directory)
-    except (OSError, SafetensorError) as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+        if not isinstance(error, (OSError, SafetensorError)):
+            raise
         raise StorageError(f"{path.name} could not be written into {path.parent} ({error}); what was there before is "
                             "whole. Make room there, or name another folder, and run the same call again.") from error
     return path
@@ -126,22 +128,25 @@ class Checkpoints:
         Raises
         ------
         StorageError
-            One cannot be read, which does not say that it is damaged: nothing is deleted.
+            One cannot be read, or was written by another version; neither says that it is damaged, and it stays.
         """
         for leftover in self.folder.glob("*.part"):
             leftover.unlink(missing_ok=True)
         paths = self._paths()
         for path in paths:
             try:
-                if fits_its_name(path):
-                    tensors = load_file(path)
-                    return tensors, json.loads(tensors.pop("state").numpy().tobytes())
+                tensors = load_file(path) if fits_its_name(path) else None
             except OSError as error:
                 raise StorageError(f"The checkpoint {path.name} in {self.folder} cannot be read "
                                    f"({error.strerror or error}); it is left as it is. Make it readable, or name "
                                    "another folder.") from error
-            except (SafetensorError, ValueError, KeyError):
-                pass  # whole, but not one of ours
+            except SafetensorError:
+                tensors = None
+            if tensors is not None:
+                if "state" not in tensors:
+                    raise StorageError(f"The checkpoint {path.name} in {self.folder} was written by another version of "
+                                       "this course; it is left as it is. Name another folder.")
+                return tensors, json.loads(tensors.pop("state").numpy().tobytes())
             rest = "the one before it is used" if path != paths[-1] else "training starts from the beginning"
             print(f"The checkpoint {path.name} is damaged; {rest}.")
             path.unlink(missing_ok=True)  # in the way of the next one of this step

@@ -257,7 +257,10 @@ def fit(model, train, validation=None, config=None, checkpoints=None, checkpoint
         A loss that is not finite, a checkpoint of another run, a precision that the device has not, no memory for
         a single example. The model keeps its best weights so far.
     StorageError
-        A checkpoint that cannot be written (a full disk, say); those before it stay whole.
+        A checkpoint that cannot be written (a full disk, say; those before it stay whole) or read, or no room for the
+        texts' tokens.
+    MemoryError
+        No memory for a frozen backbone to read a single text.
 
     References
     ----------
@@ -561,8 +564,14 @@ class _Run:
 
     def _restore(self):
         tensors, state = None, None
+        failed = None
         with self.accelerator.main_process_first():
-            tensors, state = self.checkpoints.load()
+            try:
+                tensors, state = self.checkpoints.load()
+            except StorageError as error:  # raised in here it would leave the others waiting
+                failed = error
+        if failed:
+            raise failed
         if state is None:
             return
         changed = [name for name, value in self.identity.items() if state["identity"].get(name) != value]
@@ -615,7 +624,7 @@ def _quicken(model):
     def forward(part, x):
         return _dropped(x, part.p) if part.training and part.p else x
 
-    dropouts = [part for part in model.modules() if type(part) is nn.Dropout and part.p < 1]
+    dropouts = [part for part in model.modules() if type(part) is nn.Dropout]
     for part in dropouts:
         part.forward = types.MethodType(forward, part)
     (bert,) = (part for part in model.modules() if isinstance(part, PreTrainedModel))
@@ -637,6 +646,8 @@ def _quicken(model):
 
 def _dropped(x, p):
     """Dropout, with one random number of 64 bits for four entries."""
+    if p == 1:
+        return x * 0
     source = np.random.SFC64(int(torch.randint(2**62, ())))  # half again as quick as torch's own
     dice = torch.from_numpy(source.random_raw(-(-x.numel() // 4)).view(np.int16))[:x.numel()].view(x.shape)
     kept = torch.empty(x.shape, dtype=torch.int8)  # a comparison that gives bool takes a CPU much longer

@@ -243,6 +243,9 @@ def test_a_place_that_cannot_be_written_is_found_before_the_training(files, tmp_
         with pytest.raises(SystemExit, match=f"{part} is a file; name another folder"):
             finetune.main(options(files, tmp_path / "out"))
 
+    with pytest.raises(SystemExit, match="Nothing can be written into .*xxx"):
+        finetune.main(options(files, tmp_path / ("x" * 300)))
+
     def full(**_):
         raise OSError(28, "No space left on device")
     monkeypatch.setattr(finetune.tempfile, "TemporaryFile", full)
@@ -253,8 +256,12 @@ def test_a_place_that_cannot_be_written_is_found_before_the_training(files, tmp_
 def test_the_launchers_precision_is_taken_and_no_other_beside_it(asked, files, tmp_path, monkeypatch):
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
     assert asked().config.precision == asked("--precision", "bf16").config.precision == "bf16"
+    assert asked("--precision", "auto").config.precision == "bf16"
     with pytest.raises(SystemExit, match="accelerate launch asks for bf16, --precision for fp32"):
         finetune.main([*options(files, tmp_path / "out"), "--precision", "fp32"])
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp8")
+    with pytest.raises(SystemExit, match="accelerate launch asks for fp8, which the training loop has not"):
+        finetune.main(options(files, tmp_path / "out"))
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
     assert asked().config.precision == "auto"
 
@@ -274,7 +281,7 @@ def test_a_run_whose_loss_is_no_number_leaves_its_best_model(files, tmp_path, mo
 
 
 def test_of_many_labels_the_report_names_what_is_confused_most(files, monkeypatch):
-    names = [f"label {i} costs $1 or $2" for i in range(41)]
+    names = [rf"label {i} costs $\frac$" for i in range(41)]
     kinds = Features({"text": Value("string"), "label": ClassLabel(names=names)})
     truth = np.arange(82) % 41
     rows = Dataset.from_dict({"text": [f"text {i}" for i in range(82)], "label": truth.tolist()}, features=kinds)

@@ -157,15 +157,28 @@ def test_a_damaged_folder_is_refused(tmp_path, damage, says):
         models.TextClassifier.from_pretrained(folder)
 
 
+def test_the_weights_of_one_and_the_description_of_another_model_are_not_taken_for_one(classifier, tmp_path):
+    classifier.save_pretrained(tmp_path / "one")
+    torch.nn.init.zeros_(classifier.head.bias)
+    classifier.save_pretrained(tmp_path / "two")
+    shutil.copy(tmp_path / "two" / "trained.safetensors", tmp_path / "one")
+    with pytest.raises(resources.ResourceError, match="not the one that classifier.json beside it describes"):
+        models.TextClassifier.from_pretrained(tmp_path / "one")
+    assert models.TextClassifier.from_pretrained(tmp_path / "two")
+
+
+@pytest.mark.parametrize("said", [
+    "CUDA out of memory. Tried", "MPS backend out of memory (MPS allocated: 9 GB",
+    "DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory"])
 @pytest.mark.parametrize("room", [4, 1])
-def test_a_batch_for_which_there_is_no_room_is_halved(tmp_path, room):
+def test_a_batch_for_which_there_is_no_room_is_halved(tmp_path, room, said):
     model, seen = tiny.classifier(tmp_path), []
     texts = list(tiny.texts(11)["text"])
     expected = models.encode(texts, model.backbone, model.tokenizer)
 
     def crowd(_part, _given, named):
         if len(named["input_ids"]) > room:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+            raise RuntimeError(f"{said} to allocate 9 GiB")
         seen.append(len(named["input_ids"]))
     hook = model.backbone.register_forward_pre_hook(crowd, with_kwargs=True)
     assert torch.allclose(models.encode(texts, model.backbone, model.tokenizer), expected, atol=1e-6)

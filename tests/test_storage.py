@@ -46,6 +46,13 @@ def test_one_that_cannot_be_read_is_left_alone(kept, monkeypatch):
     assert steps(kept) == [10, 100]
 
 
+def test_one_of_another_version_is_left_alone(tmp_path):
+    path = storage.write({"w": torch.ones(1)}, {"state": "{}"}, tmp_path / "step-00000001.safetensors", True)
+    with pytest.raises(storage.StorageError, match="written by another version.* Name another folder"):
+        storage.Checkpoints(tmp_path).load()
+    assert path.is_file()
+
+
 def test_a_long_run_s_history_fits_into_a_checkpoint(tmp_path):
     """The header of a safetensors file holds 100 MB and no more; the state stands beside the weights."""
     checkpoints = storage.Checkpoints(tmp_path)
