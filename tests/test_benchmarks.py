@@ -73,6 +73,16 @@ def test_each_row_of_real_data_is_the_mean_and_spread_of_its_seeds():
         assert row["spread"] == pytest.approx(np.std(row["each_seed"], ddof=1))
 
 
+def test_readme_quotes_the_real_data():
+    rows = {(row["mode"], row["shots"]): row["accuracy"] for row in read("real_data.json")["rows"]}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme.split("| trained | 10 a label | 30 a label | all 10,003 |")[1].split("\n\n")[0]
+    lines = re.findall(r"^\| ([a-z, -]*[a-z]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", table, re.M)
+    assert {mode for mode, *_quoted in lines} == {mode for mode, _shots in rows} and len(lines) == 4
+    for mode, *quoted in lines:
+        assert quoted == [f"{100 * rows[mode, shots]:.1f}" for shots in (10, 30, "full")], mode
+
+
 def test_each_data_set_of_the_ladder_says_when_it_was_measured():
     for part in read("ladder.json")["data"].values():
         assert re.fullmatch(r"20\d\d-\d\d-\d\d", part["date"]) and part["machine"] and part["versions"]
