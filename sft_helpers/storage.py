@@ -82,13 +82,12 @@ def _whole(put, path, named_by_sum=False):
             directory = os.open(path.parent, os.O_RDONLY)
             os.fsync(directory)
             os.close(directory)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        if not isinstance(error, (OSError, SafetensorError)):
-            raise
+    except (OSError, SafetensorError) as error:
         raise StorageError(f"{path.name} could not be written into {path.parent} ({error}); what was there before is "
                             "whole. Make room there, or name another folder, and run the same call again.") from error
+    finally:  # nothing is there any more, unless an error or an interrupt came before
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     return path
 
 

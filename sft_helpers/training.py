@@ -563,8 +563,7 @@ class _Run:
     _STATE = ("epoch", "step", "in_epoch", "loss_sum", "best_score", "without_gain")
 
     def _restore(self):
-        tensors, state = None, None
-        failed = None
+        tensors = state = failed = None
         with self.accelerator.main_process_first():
             try:
                 tensors, state = self.checkpoints.load()
