@@ -657,9 +657,9 @@ def _dropped(x, p):
 def _attention(_module, query, key, value, attention_mask, scaling, dropout=0.0, **_):
     """Attention as transformers' "eager" computes it, with the dropout above."""
     scores = query @ key.transpose(2, 3) * scaling
-    if attention_mask is not None:
-        scores = scores + attention_mask
-    weights = nn.functional.softmax(scores, dim=-1).type_as(value)
+    if attention_mask is not None:  # as it comes, in fp32, it would make fp32 of the weights too, and these are kept
+        scores = scores + attention_mask.clamp(min=torch.finfo(scores.dtype).min).type_as(scores)
+    weights = nn.functional.softmax(scores, dim=-1)
     dropped = _dropped(weights, dropout) if dropout else weights
     return (dropped @ value).transpose(1, 2).contiguous(), dropped
 

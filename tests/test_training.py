@@ -299,6 +299,25 @@ def test_attention_written_out_is_attention_and_drops_some_of_its_weights(folder
     assert torch.allclose(got, (weights @ value).transpose(1, 2))
 
 
+def test_of_attention_nothing_is_kept_in_fp32_for_the_backward_pass(folder):
+    model = tiny.classifier(folder).train()
+    inputs = model.tokenizer(["good", "not so good , and much longer"], padding=True, return_tensors="pt")
+    kept, (count, length) = [], inputs["input_ids"].shape
+    training._quicken(model)
+    with (torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor),
+          torch.autocast("cpu", torch.bfloat16)):
+        model(inputs["input_ids"], inputs["attention_mask"])
+    weights = {part.dtype for part in kept if part.shape[-2:] == (length, length)}
+    assert torch.bfloat16 in weights and torch.float32 not in weights
+
+
+def test_attention_written_out_bears_a_row_that_is_all_padding():
+    query, key, value = (torch.randn(1, 1, 3, 4).bfloat16() for _ in range(3))
+    mask = torch.full((1, 1, 1, 3), torch.finfo(torch.float32).min)
+    got, weights = training._attention(None, query, key, value, mask, 0.5)
+    assert torch.equal(weights.float(), torch.full((1, 1, 3, 3), 1 / 3).bfloat16().float()) and got.isfinite().all()
+
+
 # ---- settings that make no sense -----------------------------------------------------------------------------
 
 
