@@ -196,7 +196,7 @@ def encode(texts, model, tokenizer, batch_size=32, pooling="mean", max_length=MA
                 waiting = waiting[fits:]
                 continue
             except RuntimeError as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 if fits == 1:
                     raise MemoryError("There is not enough memory for a single text; shorten the texts "
@@ -206,8 +206,8 @@ def encode(texts, model, tokenizer, batch_size=32, pooling="mean", max_length=MA
     return vectors
 
 
-def _out_of_memory(error):
-    """Accelerate knows the words of most devices; MPS and a Windows processor put theirs differently."""
+def out_of_memory(error):
+    """Return whether an error says that memory is full; each device puts it differently, and Accelerate knows most."""
     return should_reduce_batch_size(error) or any(words in str(error) for words in (
         "MPS backend out of memory", "DefaultCPUAllocator: not enough memory"))
 

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import psutil
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -110,14 +111,27 @@ class Checkpoints:
 
     def __init__(self, folder):
         self.folder = Path(folder)
+        self._known = set(self._paths())  # of a run that came before; what comes later is ours, or another run's
 
     def _paths(self):
         return sorted(self.folder.glob("step-*.safetensors"), reverse=True)
 
     def save(self, step, tensors, state):
-        """Write a checkpoint and drop all but the last ``KEPT_CHECKPOINTS``."""
+        """Write a checkpoint and drop all but the last ``KEPT_CHECKPOINTS``.
+
+        Raises
+        ------
+        StorageError
+            It cannot be written, or another run has begun to write into the folder.
+        """
+        for path in self._paths():
+            if path not in self._known:
+                raise StorageError(f"Another run writes its checkpoints into {self.folder} as well: {path.name} is not "
+                                   "of this one. They are left as they are; name another folder, or run the same call "
+                                   "again when the other run has ended.")
         text = torch.frombuffer(bytearray(json.dumps(state).encode()), dtype=torch.uint8)  # a header holds little
-        write({**tensors, "state": text}, None, self.folder / f"step-{step:08d}.safetensors", named_by_sum=True)
+        self._known.add(write({**tensors, "state": text}, None, self.folder / f"step-{step:08d}.safetensors",
+                              named_by_sum=True))
         for old in self._paths()[KEPT_CHECKPOINTS:]:
             old.unlink(missing_ok=True)
 
@@ -130,7 +144,9 @@ class Checkpoints:
             One cannot be read, or was written by another version; neither says that it is damaged, and it stays.
         """
         for leftover in self.folder.glob("*.part"):
-            leftover.unlink(missing_ok=True)
+            writer = leftover.stem.split(".")[-1]  # another run's process may be at it still
+            if not writer.isdigit() or int(writer) == os.getpid() or not psutil.pid_exists(int(writer)):
+                leftover.unlink(missing_ok=True)
         paths = self._paths()
         for path in paths:
             try:

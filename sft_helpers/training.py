@@ -26,7 +26,7 @@ from transformers.masking_utils import eager_mask
 from transformers.models.bert.modeling_bert import BertSelfAttention
 
 from . import environment, evaluation, features, plots, resources
-from .models import fingerprint
+from .models import fingerprint, out_of_memory
 from .storage import Checkpoints, StorageError, digest, weights_digest
 
 METRICS = ("accuracy", "f1", "loss")
@@ -353,9 +353,17 @@ class _Run:
                       "before.")
             return fits[0] if processes == 1 else 0
 
+        def epochs(part):
+            try:
+                self._epochs(part)
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                raise torch.OutOfMemoryError("The device is out of memory.") from error  # words that Accelerate knows
+
         quick = self.accelerator.device.type == "cpu" and self.history.precision == "bf16"
         as_before = _quicken(self.model) if quick and isinstance(self.train, _Texts) else lambda: None
-        run = find_executable_batch_size(self._epochs, starting_batch_size=part, reduce_batch_size_fn=halve)
+        run = find_executable_batch_size(epochs, starting_batch_size=part, reduce_batch_size_fn=halve)
         try:
             run()
         except RuntimeError as error:

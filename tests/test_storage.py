@@ -1,5 +1,7 @@
 """Files that are whole or not there: what is kept, what is dropped, and what a checksum notices."""
 
+import os
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -61,9 +63,27 @@ def test_a_long_run_s_history_fits_into_a_checkpoint(tmp_path):
     assert list(tensors) == ["w"] and len(state["steps"]) == 101_000_000
 
 
-def test_what_an_interrupted_write_left_is_cleared_away(kept):
-    (kept.folder / "step-00000200.77.part").write_bytes(b"half")
-    assert kept.load()[1] == {"step": 100} and steps(kept) == [10, 100]
+def test_what_an_interrupted_write_left_is_cleared_away_and_what_is_being_written_is_not(kept, monkeypatch):
+    for writer in ("77", "78", str(os.getpid()), "no number"):
+        (kept.folder / f"step-00000200.{writer}.part").write_bytes(b"half")
+    monkeypatch.setattr(storage.psutil, "pid_exists", lambda writer: writer in (78, os.getpid()))
+    assert kept.load()[1] == {"step": 100}
+    (being_written,) = kept.folder.glob("*.part")
+    assert being_written.name == "step-00000200.78.part" and len(list(kept.folder.iterdir())) == 3
+
+
+def test_two_runs_do_not_write_into_one_folder(kept):
+    other = storage.Checkpoints(kept.folder)
+    assert other.load()[1] == {"step": 100}
+    kept.save(120, {"w": torch.zeros(1)}, {})
+    with pytest.raises(storage.StorageError, match="Another run writes .* as well: step-00000120.* another folder"):
+        other.save(101, {"w": torch.ones(1)}, {})
+    assert steps(kept) == [100, 120]
+    kept.save(130, {"w": torch.zeros(1)}, {})
+    assert steps(kept) == [120, 130]
+    again = storage.Checkpoints(kept.folder)  # the other run has ended
+    again.save(140, {"w": torch.zeros(1)}, {})
+    assert steps(kept) == [130, 140]
 
 
 def test_a_file_is_named_by_its_content_and_fits_its_name_until_it_changes(tmp_path):

@@ -302,7 +302,7 @@ def test_attention_written_out_is_attention_and_drops_some_of_its_weights(folder
 def test_of_attention_nothing_is_kept_in_fp32_for_the_backward_pass(folder):
     model = tiny.classifier(folder).train()
     inputs = model.tokenizer(["good", "not so good , and much longer"], padding=True, return_tensors="pt")
-    kept, (count, length) = [], inputs["input_ids"].shape
+    kept, length = [], inputs["input_ids"].shape[1]
     training._quicken(model)
     with (torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor),
           torch.autocast("cpu", torch.bfloat16)):
@@ -376,20 +376,23 @@ def test_it_names_damaged_features(folder):
 class Small(models.TextClassifier):
     """A device that has room for so many examples only."""
 
-    room, seen = 3, []
+    room, seen, words = 3, [], "CUDA out of memory. Tried to allocate 9 GiB"
 
     def forward(self, input_ids, attention_mask, token_type_ids=None):
         if self.training and len(input_ids) > self.room:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+            raise RuntimeError(self.words)
         if self.training:
             self.seen.append(len(input_ids))
         return super().forward(input_ids, attention_mask, token_type_ids)
 
 
-def test_out_of_memory_halves_the_part_and_keeps_the_batch(still, capsys):
+@pytest.mark.parametrize("words", [
+    "CUDA out of memory. Tried to allocate 9 GiB", "MPS backend out of memory (MPS allocated: 9 GB",
+    "[enforce fail at alloc_cpu.cpp:121] data. DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."])
+def test_out_of_memory_halves_the_part_and_keeps_the_batch(still, capsys, words):
     model = tiny.classifier(still)
     model.__class__ = Small
-    Small.room, Small.seen = 3, []
+    Small.room, Small.seen, Small.words = 3, [], words
     history = training.fit(model, tiny.texts(60), tiny.texts(30, seed=1), tiny.CONFIG)
     said = capsys.readouterr().out
     assert "with 4 examples at a time, 8 an update" in said and "with 2 examples" in said
