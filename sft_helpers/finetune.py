@@ -165,7 +165,7 @@ def _run(options):
         model.save_pretrained(output / "model")  # first of all: what comes now may run out of memory
         probabilities = model.probabilities(list(splits[judged]["text"])).numpy()
         scores = summary(splits[judged], probabilities)
-        page = report(options, config, splits, history, judged, probabilities, backbone, model)
+        page = report(options, config, splits, history, judged, probabilities, scores, backbone, model)
         _write(output / "report.html", page)
         _write(output / "report.json", json.dumps({
             "judged_on": judged, "scores": scores, "best_epoch": history.best_epoch, "epochs": history.epochs,
@@ -221,11 +221,11 @@ def summary(rows, probabilities):
 # ---- The report ----------------------------------------------------------------------------------------------
 
 
-def report(options, config, splits, history, judged, probabilities, backbone, model):
+def report(options, config, splits, history, judged, probabilities, scores, backbone, model):
     """Return the run as one HTML page that needs nothing beside it."""
     names, rows = splits["train"].features["label"].names, splits[judged]
     labels, predicted = np.array(rows["label"]), probabilities.argmax(axis=1)
-    scores = {name: evaluation.Interval(*values) for name, values in summary(rows, probabilities).items()}
+    scores = {name: evaluation.Interval(*values) for name, values in scores.items()}
     worst = sorted(np.flatnonzero(labels != predicted), key=lambda i: probabilities[i, labels[i]])[:WORST]
     looked = "looked at once, after training" if judged == "test" else \
         "the best epoch was chosen on it, so the score is somewhat too good; give --test for an honest one"
@@ -259,8 +259,7 @@ def report(options, config, splits, history, judged, probabilities, backbone, mo
         _table(["label", "precision", "recall", "F1"], [[name, *(f"{v:.1%}" for v in values)]
                                                         for name, *values in per_label])]
     if len(names) <= SHOWN_LABELS:
-        parts.append(_picture(plots.confusion(confusion_matrix(labels, predicted, labels=range(len(names))), names),
-                              "Confusion matrix: rows are the true labels, columns the predicted ones"))
+        parts.append(_confusion(confusion_matrix(labels, predicted, labels=range(len(names))), names))
     else:
         often = Counter(zip(labels.tolist(), predicted.tolist(), strict=True))
         parts += [f"<p>A confusion matrix of {len(names)} labels cannot be read; these are confused most often.</p>",
@@ -295,6 +294,19 @@ def _table(head, rows):
     return f"<table>{line(head, 'th')}{''.join(line(row, 'td') for row in rows)}</table>"
 
 
+def _confusion(counts, names):
+    """The confusion matrix as a table: a browser has the letters of any script, a figure's font has not."""
+    def cell(count, share):
+        return f'<td style="background: rgb(0 114 178 / {share:.2f}); color: {"white" if share > 0.6 else "black"}">' \
+               f'{count or ""}</td>'
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    across = "".join(f"<th scope=col><span>{html.escape(name)}</span></th>" for name in names)
+    lines = "".join(f"<tr><th scope=row>{html.escape(name)}</th>{''.join(map(cell, *line))}</tr>"
+                    for name, *line in zip(names, counts.tolist(), shares.tolist(), strict=True))
+    return ("<p>Confusion matrix: in each row the texts of a label, by the label that was predicted.</p>"
+            f"<table class=confusion><tr><th>right ↓ predicted →</th>{across}</tr>{lines}</table>")
+
+
 def _picture(figure, alt):
     return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{plots.base64_png(figure)}">'
 
@@ -306,6 +318,10 @@ PAGE = """<!doctype html>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
 table {{ border-collapse: collapse; margin: 1rem 0; font-size: 0.9rem; }}
 th, td {{ text-align: left; padding: 0.25rem 0.8rem; border-bottom: 1px solid #ddd; vertical-align: top; }}
+.confusion {{ display: block; overflow-x: auto; }}
+.confusion td {{ text-align: center; min-width: 1.5rem; border-bottom: 0; padding: 0.3rem; }}
+.confusion th {{ vertical-align: bottom; }} .confusion th[scope=col] {{ padding: 0.4rem; }}
+.confusion th span {{ writing-mode: vertical-rl; }}
 img {{ max-width: 100%; }} .score {{ font-size: 1.25rem; }}
 </style></head><body>
 <h1>{title}</h1>

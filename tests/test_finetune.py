@@ -73,7 +73,7 @@ def test_it_writes_a_model_that_loads_and_a_report_that_agrees(files, tmp_path, 
     assert "http" not in page and "<script" not in page
 
 
-def test_the_report_is_right_about_labels_predictions_and_errors(monkeypatch):
+def test_the_report_is_right_about_labels_predictions_and_errors():
     """Written from probabilities that are given: no model has to be trained for it."""
     texts = ["far off", "a near miss", "right one", "right two", "the farthest", "right three", "right four"]
     truth, first = [0, 0, 0, 0, 1, 1, 1], [0.2, 0.4, 0.9, 0.6, 0.95, 0.3, 0.1]
@@ -84,22 +84,22 @@ def test_the_report_is_right_about_labels_predictions_and_errors(monkeypatch):
     epoch = {"epoch": 1, "train_loss": 0.5, "loss": 0.6, "accuracy": 0.7, "f1": 0.65}
     history = types.SimpleNamespace(device="CPU", precision="fp32", seconds=3.0, best_epoch=1, epochs=[epoch],
                                     plot=lambda: plots.subplots()[0])
-    drawn, confusion = [], plots.confusion
-    monkeypatch.setattr(plots, "confusion", lambda counts, names: drawn.append(counts) or confusion(counts, names))
     options = types.SimpleNamespace(mode="full", layers=None, pooling="mean", max_length=2, train="mine.csv",
                                     backbone="embedded", output="out")
     model = torch.nn.Linear(2, 2)
     model.max_length, model.tokenizer = 2, lambda some, max_length, truncation: {
         "input_ids": [text.split()[:max_length] for text in some]}
     page = finetune.report(options, training.Config(), {"train": rows.select(range(5)), "test": rows}, history, "test",
-                           probabilities, types.SimpleNamespace(source="here"), model)
-    assert drawn[0].tolist() == [[2, 2], [1, 2]]
+                           probabilities, finetune.summary(rows, probabilities), types.SimpleNamespace(source="here"),
+                           model)
     by_label = precision_recall_fscore_support(truth, predicted)[:3]
     for name, *scores in zip(("calm", "angry"), *by_label, strict=True):
         assert f"<tr><td>{name}</td>" + "".join(f"<td>{score:.1%}</td>" for score in scores) in page
     worst = re.findall(r"<td>([\d.]+)</td><td>(\w+)</td><td>(\w+)</td><td>([^<]+)</td>", page.split("Worst errors")[1])
     assert worst == [("0.050", "angry", "calm", "the farthest"), ("0.200", "calm", "angry", "far off"),
                      ("0.400", "calm", "angry", "a near miss")]
+    assert [re.findall(r">(\d*)</td>", line) for line in re.findall("<tr><th scope=row>(.*?)</tr>", page)] == [
+        ["2", "2"], ["1", "2"]]
     assert "would be right for 57.1%" in page  # the commonest training label is calm
     for row in (("calm", 4, 4), ("angry", 1, 3), ("all", 5, 7), ("trained weights", 6)):
         assert "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" in page, row
@@ -280,6 +280,17 @@ def test_a_run_whose_loss_is_no_number_leaves_its_best_model(files, tmp_path, mo
     assert not (tmp_path / "other" / "model").exists()
 
 
+def test_the_confusion_matrix_has_true_labels_down_and_is_shaded_by_their_share():
+    page = finetune._confusion(np.array([[9, 1, 0], [2, 0, 2], [0, 0, 0]]), ["退款", "a < b", "late"])
+    head, *lines = re.findall("<tr>(.*?)</tr>", page)
+    assert re.findall("<span>(.*?)</span>", head) == ["退款", "a &lt; b", "late"]
+    found = {re.search("<th scope=row>(.*?)</th>", line)[1]:
+             re.findall(r"/ ([\d.]+)\); color: (\w+)\">(\d*)</td>", line) for line in lines}
+    assert found == {"退款": [("0.90", "white", "9"), ("0.10", "black", "1"), ("0.00", "black", "")],
+                     "a &lt; b": [("0.50", "black", "2"), ("0.00", "black", ""), ("0.50", "black", "2")],
+                     "late": [("0.00", "black", "")] * 3}
+
+
 def test_of_many_labels_the_report_names_what_is_confused_most(files, monkeypatch):
     names = [rf"label {i} costs $\frac$" for i in range(41)]
     kinds = Features({"text": Value("string"), "label": ClassLabel(names=names)})
@@ -292,7 +303,8 @@ def test_of_many_labels_the_report_names_what_is_confused_most(files, monkeypatc
                                    backbone="embedded", output="out")
     monkeypatch.setattr(finetune, "_cut", lambda *_: 0)
     page = finetune.report(chosen, training.Config(), {"train": rows, "test": rows}, history, "test",
-                           np.eye(41)[predicted], types.SimpleNamespace(source="here"), torch.nn.Linear(2, 2))
+                           np.eye(41)[predicted], {"accuracy": [1, 1, 1], "macro_f1": [1, 1, 1]},
+                           types.SimpleNamespace(source="here"), torch.nn.Linear(2, 2))
     assert f"<tr><td>{names[3]}</td><td>{names[5]}</td><td>2</td></tr>" in page
     assert "of 41 labels cannot be read" in page
     plots.base64_png(plots.confusion(np.eye(2, dtype=int), names[:2]))  # a dollar is no formula
