@@ -131,3 +131,18 @@ def test_while_a_device_is_at_work_the_next_batch_is_prepared_and_each_once(fold
     parts = 2 * 5 * accumulation
     assert len(made) == parts and sorted(sum(made, ())) == sorted(2 * list(range(40)))
     assert len(asked_for) == parts
+
+
+def test_what_was_read_ahead_for_a_larger_batch_is_not_used_after_memory_ran_out(folder, monkeypatch):
+    expected, on_cpu = run(folder, "all")
+    step, full = torch.optim.AdamW.step, [1]
+
+    def crowded(self, *args, **kwargs):
+        if full:
+            raise torch.OutOfMemoryError(f"CUDA out of memory. {full.pop()}")
+        return step(self, *args, **kwargs)
+    monkeypatch.setattr(torch.optim.AdamW, "step", crowded)
+    with standin.accelerator():
+        _model, history = run(folder, "all")
+    assert not full
+    assert np.allclose([step["loss"] for step in history.steps], [step["loss"] for step in on_cpu.steps], atol=1e-5)
