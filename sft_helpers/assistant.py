@@ -140,7 +140,7 @@ class Assistant:
         Tensor, shape (len(texts), 3)
             In the order of ``messages.SENTIMENTS``.
         """
-        vectors = self._encode([clean(text) for text in texts])
+        vectors = self._encode([clean(text) for text in models.listed(texts)])
         return self._intent_head(vectors).softmax(dim=1), self._sentiment_head(vectors).softmax(dim=1)
 
     def reply(self, text):
@@ -417,7 +417,7 @@ def row_weights(targets, corrections, weight):
 
 
 def clean(text):
-    """Return a text without control characters and halves of characters, blanks at its ends aside.
+    """Return a text without control characters (a blank for those that part words), halves of characters, outer blanks.
 
     Parameters
     ----------
@@ -434,7 +434,9 @@ def clean(text):
     """
     if not isinstance(text, str):
         raise AssistantError(f"A message is a text, not {type(text).__name__}.")
-    return "".join(c for c in text if c in "\t\n" or unicodedata.category(c) not in ("Cc", "Cs")).strip()
+    kept = (c if c in "\t\n" or unicodedata.category(c) not in ("Cc", "Cs") else " " if c.isspace() else ""
+            for c in text)
+    return "".join(kept).strip()
 
 
 def _ranked(names, row):

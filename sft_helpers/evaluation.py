@@ -39,7 +39,7 @@ def accuracy(labels, predictions, resamples=2000, confidence=0.95, seed=0):
     Raises
     ------
     ValueError
-        The two differ in length or are empty.
+        The two differ in length or are empty, or a setting makes no sense.
 
     References
     ----------
@@ -68,7 +68,7 @@ def difference(labels, first, second, resamples=2000, confidence=0.95, seed=0):
     Raises
     ------
     ValueError
-        The three differ in length or are empty.
+        The three differ in length or are empty, or a setting makes no sense.
     """
     return _mean(_right(labels, first) - _right(labels, second), resamples, confidence, seed)
 
@@ -116,6 +116,9 @@ def _right(labels, predictions):
 
 def _mean(values, resamples, confidence, seed):
     """The mean of one value for each text, with its bootstrap percentile interval."""
+    if resamples < 1 or not 0 < confidence < 1:
+        raise ValueError(f"resamples is 1 or more and confidence lies between 0 and 1, not {resamples} and "
+                         f"{confidence}.")
     random, tail = np.random.default_rng(seed), (1 - confidence) / 2
     at_once = max(1, 4_000_000 // len(values))  # draws held in memory together, whatever the number of texts
     means = [values[random.integers(0, len(values), (min(at_once, resamples - done), len(values)))].mean(axis=1)

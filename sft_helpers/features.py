@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from . import models
 from .storage import digest, weights_digest, write
 
-_remembered = {}
+_remembered, _digests = {}, {}
 
 
 def compute(model, texts, folder=None):
@@ -30,12 +30,13 @@ def compute(model, texts, folder=None):
     Notes
     -----
     Kept under a checksum of everything that they depend on: the backbone's weights as they are now, its architecture,
-    the tokenizer, the texts, pooling and length. What has changed is therefore computed anew.
+    the tokenizer, the texts, pooling and length. What has changed is therefore computed anew, and so are vectors that
+    were changed in place.
     """
-    texts = list(texts)
+    texts = models.listed(texts)
     key = digest(weights_digest(model.backbone), models.fingerprint(model.backbone, model.tokenizer), model.pooling,
                  model.max_length, texts)
-    if key in _remembered:
+    if key in _remembered and digest(_remembered[key]) == _digests[key]:  # else somebody has changed them since
         return _remembered[key]
     path = Path(folder) / f"features-{key[:32]}.safetensors" if folder else None
     vectors = _read_features(path, key, len(texts)) if path and path.is_file() else None
@@ -44,7 +45,7 @@ def compute(model, texts, folder=None):
                                 max_length=model.max_length)
         if path:
             write({"features": vectors}, {"key": key, "sha256": digest(vectors)}, path)
-    _remembered[key] = vectors
+    _remembered[key], _digests[key] = vectors, digest(vectors)
     return vectors
 
 
@@ -97,12 +98,17 @@ def fit_head(vectors, labels, count, C=0.1, weights=None):
     x = vectors.double().numpy()
     mean, spread = x.mean(axis=0), x.std(axis=0)
     scale = np.maximum(spread, 1e-3 * np.median(spread))
-    fitted = LogisticRegression(C=C, max_iter=10_000).fit((x - mean) / scale, np.asarray(labels), weights)
+    scale[scale == 0] = 1.0
+    labels = np.asarray(labels)
+    all_weights, all_biases = torch.zeros(count, x.shape[1]), torch.full((count,), -1e4)
+    if len(np.unique(labels)) == 1:  # nothing to tell apart: it is always this one
+        all_biases[labels[0]] = 0.0
+        return all_weights, all_biases
+    fitted = LogisticRegression(C=C, max_iter=10_000).fit((x - mean) / scale, labels, weights)
     weight = fitted.coef_ / scale
     bias = fitted.intercept_ - weight @ mean
     if len(weight) == 1:  # two labels: one score, shared between them
         weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    all_weights, all_biases = torch.zeros(count, x.shape[1]), torch.full((count,), -1e4)
     all_weights[fitted.classes_] = torch.tensor(weight).float()
     all_biases[fitted.classes_] = torch.tensor(bias).float()
     return all_weights, all_biases
@@ -111,6 +117,7 @@ def fit_head(vectors, labels, count, C=0.1, weights=None):
 def forget():
     """Free the memory of all features computed so far."""
     _remembered.clear()
+    _digests.clear()
 
 
 def _read_features(path, key, count):

@@ -169,8 +169,10 @@ def encode(texts, model, tokenizer, batch_size=32, pooling="mean", max_length=MA
     ------
     MemoryError
         There is no room for a single text; batches for which there is none are halved before.
+    TypeError
+        One text instead of a list of them.
     """
-    texts = list(texts)
+    texts = listed(texts)
     if model.training:
         model.eval()
     vectors = torch.zeros(len(texts), model.config.hidden_size * (len(depths) if depths else 1))
@@ -204,6 +206,13 @@ def encode(texts, model, tokenizer, batch_size=32, pooling="mean", max_length=MA
             fits = min(fits, len(waiting)) // 2
             clear_device_cache(garbage_collection=True)  # only here, where the error holds no tensors any more
     return vectors
+
+
+def listed(texts):
+    """Return texts as a list; one text alone, which Python would take for a list of letters, is refused."""
+    if isinstance(texts, str):
+        raise TypeError(f"A list of texts is needed, not one text; write [{texts[:40]!r}].")
+    return list(texts)
 
 
 def out_of_memory(error):
@@ -388,7 +397,7 @@ class TextClassifier(nn.Module):
             raise resources.ResourceError(f"{folder} was trained on other weights of '{name}' than those found here.")
         try:
             classifier = cls(backbone, id2label, trained_layers, pooling, max_length)
-        except ValueError as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise resources.ResourceError(f"{about} is damaged: {error}") from error
         expected = {name: weight.shape for name, weight in classifier.named_parameters() if weight.requires_grad}
         if expected != {name: tensor.shape for name, tensor in trained.items()}:

@@ -10,6 +10,7 @@ import tempfile
 import time
 import types
 from dataclasses import asdict, dataclass, field
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -101,17 +102,24 @@ class Config:
     seed: int = 0
 
     def __post_init__(self):
-        checks = {"epochs": self.epochs >= 1, "batch_size": self.batch_size >= 1,
-                  "accumulation": 1 <= self.accumulation <= self.batch_size, "lr": 0 <= self.lr < math.inf,
+        def counts(number):
+            return isinstance(number, Integral) and number >= 1
+        checks = {"epochs": counts(self.epochs), "batch_size": counts(self.batch_size),
+                  "accumulation": counts(self.accumulation) and self.accumulation <= self.batch_size,
+                  "lr": 0 <= self.lr < math.inf,
                   "head_lr": self.head_lr is None or 0 <= self.head_lr < math.inf,
                   "weight_decay": 0 <= self.weight_decay < math.inf, "warmup": 0 <= self.warmup <= 1,
                   "schedule": self.schedule in SCHEDULES,
                   "max_grad_norm": self.max_grad_norm is None or self.max_grad_norm > 0,
-                  "patience": self.patience is None or self.patience >= 1, "metric": self.metric in METRICS,
-                  "precision": self.precision in PRECISIONS, "seed": 0 <= self.seed < 2**32}
+                  "patience": self.patience is None or counts(self.patience), "metric": self.metric in METRICS,
+                  "precision": self.precision in PRECISIONS,
+                  "seed": isinstance(self.seed, Integral) and 0 <= self.seed < 2**32}
         for name, fine in checks.items():
             if not fine:
                 raise ValueError(f"{name} = {getattr(self, name)!r} makes no sense; see help(training.Config).")
+        for name in ("epochs", "batch_size", "accumulation", "patience", "seed"):  # NumPy's would not go into JSON
+            value = getattr(self, name)
+            object.__setattr__(self, name, value if value is None else int(value))
 
 
 @dataclass

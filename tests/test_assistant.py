@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sft_helpers import messages, resources, storage
 from sft_helpers.assistant import Assistant, AssistantError, clean, depths, row_weights
 from sft_helpers.data import DataError
+from sft_helpers.storage import digest
 from tests import tiny
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -214,7 +215,8 @@ def test_a_wrong_correction_is_refused_and_nothing_is_taken(assistant, texts, in
 
 @pytest.mark.parametrize(("change", "says"), [
     ({"threshold": 2}, "threshold = 2 makes no sense"), ({"weight": 0}, "weight = 0"),
-    ({"C": float("inf")}, "C = inf"), ({"intents": ["cancel"] * 12}, "at least two intents"),
+    ({"C": float("inf")}, "C = inf"), ({"C": 0}, "C = 0"), ({"threshold": -0.1}, "threshold = -0.1"),
+    ({"intents": ["cancel"] * 12}, "at least two intents"),
     ({"sentiments": ["cross"] * 12}, "Unknown sentiment 'cross'"),
     ({"texts": TEXTS[:3]}, "3 texts, 12 intents and 12 sentiments"),
 ])
@@ -248,6 +250,21 @@ def test_what_cannot_be_read_is_said(shared):
     assert "I cannot read this message" in shared.reply("😀😀").text
     with pytest.raises(AssistantError, match="A message is a text, not int"):
         shared.reply(3)
+
+
+def test_what_cannot_be_read_in_a_message_hides_nothing_of_the_rest(shared):
+    assert shared.reply("Where is my order? 😀").intent is not None
+    assert shared.reply("😀").text.endswith(shared.shop.say(shared.shop.tone["handover"]))
+    assert clean(" a\tb\nc\x00d ") == "a\tb\ncd"
+    assert clean("stop\rmy order\x0bnow\x0cplease\x85soon") == "stop my order now please soon"
+    with pytest.raises(TypeError, match="A list of texts is needed"):
+        shared.probabilities("where")
+
+
+def test_messages_of_one_mood_make_an_assistant_too():
+    made = Assistant(resources.find_backbone(), TEXTS, INTENTS, ["neutral"] * len(TEXTS),
+                     messages.load_shop("plant_nursery"))
+    assert made.reply("Where is my order?").sentiment == "neutral"
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -427,6 +444,10 @@ def damage(folder, how):
         about.write_text('["a list"]', encoding="utf-8")
     elif how == "no json":
         about.unlink()
+    elif how == "json lacks a part":
+        content = json.loads(about.read_text(encoding="utf-8"))
+        del content["weight"], content["sha256"]
+        about.write_text(json.dumps({**content, "sha256": digest(content)}), encoding="utf-8")
     elif how == "json no text":
         about.write_bytes(b"\xff\xfe\x00")
 
@@ -436,6 +457,7 @@ def damage(folder, how):
     ("json cut", "damaged or of another kind"), ("json changed", "checksum is wrong"),
     ("newer format", "format version 2; this course reads 1"), ("foreign json", "damaged or of another kind"),
     ("no json", "holds no assistant.json"), ("json no text", "damaged or of another kind"),
+    ("json lacks a part", "does not hold what a saved assistant holds"),
 ])
 def test_a_damaged_folder_is_refused(shared, tmp_path, how, says):
     shared.save(tmp_path)

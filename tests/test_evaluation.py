@@ -98,3 +98,23 @@ def test_the_interval_of_many_texts_is_drawn_in_parts_and_is_the_same():
     evaluation.accuracy(np.ones(200_000, dtype=int), np.ones(200_000, dtype=int), resamples=100)
     assert tracemalloc.get_traced_memory()[1] < 2**28  # all draws together take 320 MB
     tracemalloc.stop()
+
+
+def test_a_differences_interval_follows_what_is_asked_for():
+    labels, first, second = np.arange(60) % 2, np.arange(60) % 3 % 2, np.arange(60) % 5 % 2
+
+    def width(**asked):
+        found = evaluation.difference(labels, first, second, **asked)
+        return found.high - found.low
+    assert 0 == width(resamples=1) < width(confidence=0.5) < width()
+    assert evaluation.difference(labels, first, second, seed=1) != evaluation.difference(labels, first, second)
+
+
+def test_what_cannot_be_compared_is_said():
+    with pytest.raises(ValueError, match="one run with one run"):
+        evaluation.mcnemar([0, 1], [0, 1], [[0, 1], [1, 1]])
+    with pytest.raises(ValueError, match="equally long"):
+        evaluation.accuracy([0, 1], [[[0, 1]]])
+    for wrong in ({"resamples": 0}, {"confidence": 95}, {"confidence": 0}, {"confidence": 1}):
+        with pytest.raises(ValueError, match="resamples is 1 or more and confidence lies between 0 and 1"):
+            evaluation.accuracy([0, 1], [0, 1], **wrong)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from sft_helpers import models, resources
+from sft_helpers import features, models, resources
 from tests import tiny
 
 SHIPPED = Path(__file__).resolve().parent.parent / "data" / "review_classifier"
@@ -190,3 +191,73 @@ def test_a_batch_for_which_there_is_no_room_is_halved(tmp_path, room, said):
     model.backbone.register_forward_pre_hook(lambda *_: torch.ones(2) @ torch.ones(3))
     with pytest.raises(RuntimeError, match="size"):
         models.encode(texts, model.backbone, model.tokenizer)
+
+
+def test_a_pair_of_texts_is_read_as_two_segments(tmp_path):
+    model = tiny.classifier(tmp_path).eval()
+    inputs = model.tokenizer("tea", "cup", return_tensors="pt")
+    with torch.no_grad():
+        assert not torch.allclose(model(**inputs), model(inputs["input_ids"], inputs["attention_mask"]))
+
+
+@pytest.mark.parametrize("change", [{"pooling": "max"}, {"max_length": 9999}, {"max_length": "32"},
+                                    {"trained_layers": 9}, {"id2label": ["a", "b"]}, {"id2label": {"one": "a"}}])
+def test_a_description_that_makes_no_sense_is_damaged(tmp_path, change):
+    tiny.classifier(tmp_path / "backbone").save_pretrained(tmp_path / "model")
+    path = tmp_path / "model" / "classifier.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(resources.ResourceError, match="classifier.json is damaged"):
+        models.TextClassifier.from_pretrained(tmp_path / "model")
+
+
+def test_a_text_has_room_for_its_two_marks_and_a_token(tmp_path):
+    for length in (2, 0, -1):
+        with pytest.raises(ValueError, match="between 3 and"):
+            tiny.classifier(tmp_path, max_length=length)
+    assert tiny.classifier(tmp_path, max_length=3).max_length == 3 and models.MAX_LENGTH == 128
+
+
+def test_dropout_follows_the_layers_that_come_to_be_trained(tmp_path):
+    model = tiny.classifier(tmp_path, trained_layers=0).train()
+    assert not model.backbone.embeddings.training
+    model.train_layers("all")
+    assert model.backbone.embeddings.training
+
+
+def test_one_text_alone_is_no_list_of_letters(tmp_path):
+    model = tiny.classifier(tmp_path, trained_layers=0)
+    for read in (model.predict, model.probabilities, lambda text: features.compute(model, text)):
+        with pytest.raises(TypeError, match=r"write \['good'\]"):
+            read("good")
+    assert len(model.predict(("good", "bad"))) == 2
+
+
+def test_features_that_were_changed_in_place_are_computed_anew(tmp_path):
+    model = tiny.classifier(tmp_path, trained_layers=0)
+    features.forget()
+    first = features.compute(model, ["tea", "cup"])
+    kept = first.clone()
+    assert features.compute(model, ["tea", "cup"]) is first
+    first -= first.mean(dim=0)
+    assert torch.equal(features.compute(model, ["tea", "cup"]), kept)
+    features.compute(model, ["tea", "cup"]).numpy()[0, 0] = 9
+    assert torch.equal(features.compute(model, ["tea", "cup"]), kept)
+
+
+def test_a_file_of_features_that_names_nothing_is_not_used(tmp_path, capsys):
+    model = tiny.classifier(tmp_path / "model", trained_layers=0)
+    features.forget()
+    expected = features.compute(model, ["tea"], tmp_path)
+    features.forget()
+    (path,) = tmp_path.glob("features-*")
+    save_file({"features": torch.zeros(1, expected.shape[1])}, path)
+    assert torch.equal(features.compute(model, ["tea"], tmp_path), expected)
+    assert "damaged and are computed anew" in capsys.readouterr().out
+
+
+def test_a_head_for_one_label_or_for_vectors_that_are_all_alike():
+    vectors = torch.randn(4, 3)
+    weight, bias = features.fit_head(vectors, [1, 1, 1, 1], 3)
+    assert (vectors @ weight.T + bias).argmax(dim=1).tolist() == [1] * 4
+    weight, bias = features.fit_head(torch.ones(5, 3), [0, 1, 1, 1, 0], 2)
+    assert weight.isfinite().all() and (torch.ones(1, 3) @ weight.T + bias).argmax() == 1  # the commoner

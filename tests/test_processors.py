@@ -1,8 +1,10 @@
 """The lessons on other processors: what is limited there, and that a lesson that leaves its tolerances is said."""
 
+import json
+
 import pytest
 
-from benchmarks import processors
+from benchmarks import common, processors
 
 
 def test_the_profiles_differ_in_threads_and_vector_instructions():
@@ -29,3 +31,20 @@ def test_a_cell_that_left_its_tolerance_ends_it_and_its_lesson_is_not_listed(mon
         assert "never moved" in capsys.readouterr().out
     assert (name in written[0]["notebooks"]) is not failed
     assert any(kept["notebook"] == name for kept in written[0]["rows"]) is not failed
+
+
+def test_a_tolerance_is_the_one_that_other_processors_were_held_to():
+    """Widened later, it would hide what nobody has looked at."""
+    measured = {(row["notebook"], row["id"]): row["allowed"] for row in common.read("tolerances.json")["rows"]}
+    declared = 0
+    for path in sorted((processors.ROOT / "notebooks").rglob("*.ipynb")):
+        if ".ipynb_checkpoints" in path.parts:
+            continue
+        name = path.relative_to(processors.ROOT).as_posix()
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            allowed = cell["metadata"].get("tolerance", {})
+            declared += bool(allowed)
+            for kind in ("abs", "rel", "figure", "integers"):
+                if kind in allowed:
+                    assert allowed[kind] == measured[name, cell["id"]].get(kind), (name, cell["id"], kind)
+    assert declared > 100

@@ -96,6 +96,15 @@ def test_the_card_counts_what_is_there(rows):
         assert line in card, line
     for half in stubborn_pair():
         assert half in card
+    words = Counter(min(len(row["text"].split()) // 5, 8) for row in rows)
+    for low in range(1, 9):
+        name = f"{5 * low}–{5 * low + 4}" if low < 8 else "40"
+        assert f"| {name} | {words[low]} |" in card
+    pairs = sum(halves.values())
+    assert f"{pairs} halves of {pairs // 2} **contrast pairs**" in card
+    plain, told = (int(re.search(rf"([\d,]+) \*\*{kind}\*\*", card)[1].replace(",", "")) for kind in ("plain", "told"))
+    assert plain + told + pairs == len(rows)
+    assert f"With {sizes['test', 'positive'] + sizes['test', 'negative']:,} test texts" in card
 
 
 def test_loading_gives_every_row_in_its_split_and_pairs_positive_first(rows):

@@ -323,7 +323,10 @@ def test_attention_written_out_bears_a_row_that_is_all_padding():
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 0}, {"accumulation": 33}, {"lr": -1.0},
                                    {"lr": math.nan}, {"warmup": 1.5}, {"schedule": "cosine"}, {"metric": "recall"},
-                                   {"precision": "int8"}, {"patience": 0}, {"max_grad_norm": 0.0}])
+                                   {"precision": "int8"}, {"patience": 0}, {"max_grad_norm": 0.0}, {"lr": math.inf},
+                                   {"head_lr": -1.0}, {"head_lr": math.nan}, {"weight_decay": -1.0},
+                                   {"weight_decay": math.inf}, {"accumulation": 0}, {"warmup": -0.1}, {"epochs": 2.5},
+                                   {"batch_size": 8.0}, {"accumulation": 1.5}, {"patience": 1.5}, {"seed": 0.5}])
 def test_a_setting_that_makes_no_sense_is_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         training.Config(**wrong)
@@ -776,3 +779,98 @@ def test_a_model_cut_up_among_two_processes_ends_as_a_whole_one(tmp_path, by_one
     assert done.returncode == 0 and "2 processes, FSDP" in done.stdout, done.stderr[-3000:]
     assert f"Going on from update {stop_after}" in done.stdout or not stop_after
     assert agree(tmp_path, by_one_process)
+
+
+# ---- what other machines and other ends of a run would show --------------------------------------------------
+
+
+def test_numbers_of_numpy_are_taken_and_go_into_a_checkpoint(tmp_path, folder):
+    config = training.Config(epochs=np.int64(1), batch_size=np.int32(8), seed=np.uint8(0))
+    training.fit(tiny.classifier(folder), tiny.texts(16), None, config, tmp_path)
+    assert list(tmp_path.glob("step-00000002*"))
+
+
+def test_a_width_is_rounded_up_to_the_multiple_that_a_gpu_likes(tmp_path, folder):
+    texts = training._Texts(tiny.texts(9), tiny.classifier(folder), tmp_path / "texts.arrow")
+    ids, mask = texts.batch(np.arange(9), 8)
+    assert ids.shape[1] == mask.shape[1] == -(-texts.lengths.max() // 8) * 8
+    assert mask.sum(dim=1).tolist() == texts.lengths.tolist()
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_before_the_weights_are_touched(folder):
+    model = tiny.classifier(folder)
+    before = tiny.weights(model)
+    model.head.weight.register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(training.NotFiniteError, match="The gradient became .* at update 1"):
+        training.fit(model, tiny.texts(8), None, training.Config(epochs=1, batch_size=8))
+    assert largest_difference(before, tiny.weights(model)) == 0
+
+
+def test_weights_that_the_last_update_threw_out_of_range_are_noticed_on_validation(folder):
+    config = training.Config(epochs=1, batch_size=60, lr=1e30, head_lr=1e30, warmup=0.0, max_grad_norm=None)
+    with pytest.raises(training.NotFiniteError, match=r"validation loss became .* after update 1 \(epoch 1\)"):
+        training.fit(tiny.classifier(folder), tiny.texts(60), tiny.texts(30, seed=1), config)
+
+
+def test_without_validation_the_weights_of_the_last_whole_epoch_are_kept_and_named(folder):
+    model, calls = tiny.classifier(folder), []
+
+    def spoil(_part, _given, logits):
+        calls.append(1)
+        return logits * math.nan if len(calls) > 1 else logits
+    model.head.register_forward_hook(spoil)
+    with pytest.raises(training.NotFiniteError, match="those of epoch 1") as stop:
+        training.fit(model, tiny.texts(8), None, training.Config(epochs=3, batch_size=8))
+    assert stop.value.epoch == 1
+
+
+def test_a_frozen_backbones_features_are_trained_on_in_bf16_too(folder):
+    config = training.Config(epochs=1, batch_size=8, precision="bf16")
+    assert training.fit(tiny.classifier(folder, trained_layers=0), tiny.texts(16), None, config).precision == "bf16"
+
+
+@pytest.mark.parametrize(("own", "auto"), [(True, "bf16"), (False, "fp16")])
+def test_a_gpu_trains_in_the_16_bits_that_it_has(monkeypatch, capsys, own, auto):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: own or including_emulation)
+    assert training._precision("auto", torch.device("cuda")) == auto and not capsys.readouterr().out
+    assert training._precision("bf16", torch.device("cuda")) == "bf16"
+    assert ("it is emulated" in capsys.readouterr().out) is not own
+
+
+def test_one_of_two_instruction_sets_is_enough_for_bf16(monkeypatch):
+    for avx, amx in ((True, False), (False, True), (False, False)):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda avx=avx: avx)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda amx=amx: amx)
+        assert training.cpu_has_bf16() is (avx or amx)
+
+
+def test_without_validation_the_last_epoch_is_the_best_and_no_gradient_stays(folder):
+    model = tiny.classifier(folder)
+    history = training.fit(model, tiny.texts(16), None, training.Config(epochs=2, batch_size=8))
+    assert history.best is history.epochs[-1] and len(history.epochs) == 2
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+def test_no_examples_is_said(folder):
+    with pytest.raises(training.TrainingError, match="no training examples"):
+        training.fit(tiny.classifier(folder), tiny.texts(2).select([]))
+
+
+def test_the_bar_shows_the_newest_loss_and_score(folder, monkeypatch):
+    shown, say = [], training._Run._shown
+    monkeypatch.setattr(training._Run, "_shown", lambda self: shown.append(say(self)) or shown[-1])
+    config = training.Config(epochs=2, batch_size=8)
+    history = training.fit(tiny.classifier(folder), tiny.texts(16), tiny.texts(10, seed=1), config)
+    assert [one["loss"] for one in shown] == [f"{step['loss']:.3f}" for step in history.steps]
+    assert [one.get("accuracy") for one in shown] == [None] * 2 + [f"{history.epochs[0]['accuracy']:.3f}"] * 2
+
+
+def test_processes_throw_dice_of_their_own(folder, monkeypatch):
+    """Two processes that dropped the same places would have less noise than one with the whole batch."""
+    thrown, sequence = [], np.random.SeedSequence
+    monkeypatch.setattr(np.random, "SeedSequence", lambda parts: thrown.append(parts) or sequence(parts))
+    for index in (0, 1):
+        monkeypatch.setattr(training.Accelerator, "process_index", property(lambda _self, index=index: index))
+        training.fit(tiny.classifier(folder), tiny.texts(16), None, training.Config(epochs=1, batch_size=8, seed=5))
+    assert thrown == [(5, 0, 0), (5, 1, 0), (5, 0, 1), (5, 1, 1)]
+    assert len({int(sequence(parts).generate_state(1)[0]) for parts in thrown}) == 4
