@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import types
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,26 @@ def test_a_lesson_lies_alone_in_a_folder_that_stands_for_colabs(colab, monkeypat
 def test_a_lesson_fails_by_what_it_raises_or_does_to_packages(colab, monkeypatch, capsys, left, says):
     seen, printed = run_with(colab, monkeypatch, capsys, **left)
     assert seen["error"] == "failed: 03_text" and "03_text  failed" in printed and says in printed
+
+
+def test_another_list_or_another_python_makes_another_environment(colab, monkeypatch, tmp_path):
+    calls, versions = [], ["numpy==2.1.3"]
+    for name in ("UV", "ASKED", "FREEZE"):
+        monkeypatch.setattr(colab, name, tmp_path / name)
+    (tmp_path / "UV").touch()
+    (tmp_path / "ASKED").write_text("# Python 3.12.1\nnumpy==1.0\n")
+    monkeypatch.setattr(colab, "freeze", lambda: versions)
+    monkeypatch.setattr(colab.subprocess, "run", lambda command, **_how: calls.append(command) or types.SimpleNamespace(
+        stdout="Python 3.12.1\n"))
+    colab.make_environment("python")
+    made = len(calls)
+    assert made > 1
+    colab.make_environment("python")
+    assert len(calls) == made + 1  # only the version is asked for
+
+
+def test_a_lesson_there_is_strict_and_sees_no_gpu(colab):
+    (colab.WORK / "published.git").mkdir(parents=True)
+    colab.make_kernel("file:///x.git")
+    settings = json.loads((colab.WORK / "jupyter/kernels/python3/kernel.json").read_text())["env"]
+    assert settings["SFT_STRICT"] == "1" and settings["CUDA_VISIBLE_DEVICES"] == ""

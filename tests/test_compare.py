@@ -27,6 +27,8 @@ def test_numbers_move_within_the_cells_tolerance_and_not_without_one():
     assert not agree([text("loss 0.50\n")], [text("loss 0.53\n")], abs=0.02)
     assert agree([text("loss 10.0\n")], [text("loss 10.9\n")], rel=0.1)
     assert not agree([text("loss 10.0\n")], [text("loss 11.2\n")], rel=0.1)
+    assert not agree([text("loss 10.0\n")], [text("loss 11.5\n")], rel=0.1, abs=1)  # the wider of the two, not both
+    assert agree([text("p 1e-03\n")], [text("p 2e-03\n")], abs=0.01)
     assert not agree([text("3 of 10\n")], [text("4 of 10\n")], abs=2)
     assert agree([text("3 of 10\n")], [text("4 of 10\n")], abs=2, integers=True)
 

@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
+
+from tests import tiny
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -60,6 +63,7 @@ def test_some_lessons_and_unknown_ones(course, monkeypatch):
     add(course, "01_b", "x = 1")
     run(course, monkeypatch, "run", "01")
     assert [row["lesson"] for row in json.loads((course.BUILD / "run.json").read_text())["lessons"]] == ["01_b"]
+    assert [path.stem for path in course.lessons(["01_b"])] == ["01_b"]
     with pytest.raises(SystemExit, match="There is no lesson 07; there are 00_a, 01_b"):
         run(course, monkeypatch, "run", "07")
 
@@ -135,5 +139,60 @@ def test_badges_are_written_everywhere(course, monkeypatch):
         nbformat.validate(nbformat.read(path, 4))
     run(course, monkeypatch, "badges", "other/name")  # and again, from a written address
     assert "github.com/other/name" in (course.ROOT / "pyproject.toml").read_text()
-    with pytest.raises(SystemExit, match="not an address"):
-        run(course, monkeypatch, "badges", "nonsense")
+    for wrong in ("nonsense", "a/b/c"):
+        with pytest.raises(SystemExit, match="not an address"):
+            run(course, monkeypatch, "badges", wrong)
+
+
+def test_the_backbone_asked_for_reaches_the_lesson(course, monkeypatch, tmp_path):
+    add(course, "00_a", "backbone = 'embedded'")
+    asked = []
+    monkeypatch.setattr(course, "run_one", lambda _path, given, _target: asked.append(given) or ("passed", None))
+    run(course, monkeypatch, "run", "--backbone", str(tiny.backbone(tmp_path / "bert").folder))
+    assert asked == [{"backbone": str(tmp_path / "bert")}]
+
+
+def test_a_lesson_is_given_what_it_declares_and_runs_where_it_stands(course, monkeypatch):
+    add(course, "01_b", "seed = 0")
+    asked = {}
+    monkeypatch.setattr(papermill, "execute_notebook", lambda *_, **how: asked.update(how))
+    assert course.run_one(course.NOTEBOOKS / "01_b.ipynb", {"data": "mine"}, course.ROOT / "x.ipynb")[0] == "passed"
+    assert asked["parameters"] == {} and asked["cwd"] == str(course.NOTEBOOKS)
+
+
+def test_a_kernel_that_dies_is_a_failure(course, monkeypatch):
+    def dies(*_, **_how):
+        raise RuntimeError("Kernel died")
+    add(course, "00_a", "x = 1")
+    monkeypatch.setattr(papermill, "execute_notebook", dies)
+    assert course.run_one(course.NOTEBOOKS / "00_a.ipynb", {}, course.ROOT / "x.ipynb") == (
+        "failed", "RuntimeError: Kernel died")
+
+
+def test_a_shipped_name_is_no_folder_of_that_name(course, tmp_path, monkeypatch):
+    (tmp_path / "reviews").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert course._from_here("reviews") == "reviews"
+
+
+def test_what_colab_is_asked_for_stays_in_a_recorded_lesson(course):
+    notebook = nbformat.v4.new_notebook(metadata={"accelerator": "GPU", "colab": {"gpuType": "T4"}, "widgets": {}})
+    course.tidy(notebook)
+    assert notebook.metadata.accelerator == "GPU" and notebook.metadata.colab == {"gpuType": "T4"}
+    assert "widgets" not in notebook.metadata
+
+
+def test_solutions_are_recorded_too_and_on_the_cpu(course, monkeypatch):
+    (course.NOTEBOOKS / "solutions").mkdir()
+    add(course, "01_a", "print(1)")
+    add(course, "solutions/01_a", "import os\nprint(os.environ['SFT_DEVICE'])")
+    monkeypatch.delenv("SFT_DEVICE", raising=False)
+    run(course, monkeypatch, "outputs")
+    solution = nbformat.read(course.NOTEBOOKS / "solutions" / "01_a.ipynb", 4)
+    assert solution.cells[0].outputs[0].text == "cpu\n"
+
+
+def test_the_memory_of_a_process_is_counted_in_mib(course):
+    with course.PeakMemory() as peak:
+        subprocess.run([sys.executable, "-c", "import time; x = bytearray(200 * 2**20); time.sleep(1)"], check=True)
+    assert 190 < peak.mib < 400

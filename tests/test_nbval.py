@@ -15,6 +15,7 @@ import pytest
 from nbclient import NotebookClient
 
 import conftest
+from tests import nbval_report
 from tests.nbval_compare import settle
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -183,3 +184,15 @@ def test_a_kernel_that_never_answers_is_not_started_again(monkeypatch):
     with pytest.raises(RuntimeError, match="respond"):
         nbval.plugin.RunningKernel("python3")
     assert len(starts) == 1
+
+
+def test_the_page_counts_failures_and_shows_what_was_stored_first(tmp_path):
+    def shown(text):
+        return [{"text": text, "drawn": [], "png": ""}]
+    row = {"notebook": "a", "cell": 0, "how": "exactly", "failed": True, "source": "", "why": "",
+           "stored": shown("aaa\n"), "fresh": shown("zzz\n")}
+    rows = [row, {**row, "failed": False}, {**row, "notebook": "b", "failed": False}]
+    page = nbval_report.write(rows, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.index(">stored<") < page.index(">fresh<") and page.index("aaa") < page.index("zzz")
+    for notebook, counts in (("a", (2, 0, 0, 0, 1)), ("b", (1, 0, 0, 0, 0))):
+        assert f"<td>{notebook}</td>" + "".join(f'<td class="number">{count}</td>' for count in counts) in page
