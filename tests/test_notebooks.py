@@ -356,6 +356,19 @@ def as_number(text):
     return float(text.replace(",", ""))
 
 
+# quoted from elsewhere, said of a picture, asked for in an exercise, or an example
+QUOTED = {"00": {95}, "01": {0.4375, 0.25, 0.75, 0.01}, "05": {90}, "10": {80}, "11": {1.96, 2.26}}
+
+
+@rule(lessons_from="00")
+def a_decimal_or_a_share_in_prose_stands_in_what_the_lesson_runs_or_shows(page):
+    code = "\n".join(cell.source.replace("_", "") + " " + said(cell) for cell in page.code)
+    known = {as_number(found) for found in NUMBER.findall(code)} | QUOTED.get(page.number, set())
+    prose = re.sub(r"\bsections? [\d.]+", "", "\n\n".join(without_code(cell.source) for cell in page.markdown))
+    yield from (found for found in re.findall(r"\d[\d,]*\.\d+|\d[\d,]*(?=\s?(?:%|per cent|points))", prose)
+                if as_number(found) not in known)
+
+
 @rule(lessons_from="00")
 def predictions_are_left_open_and_keys_belong_to_the_lesson(page):
     cells = page.tagged("predict")
@@ -753,6 +766,9 @@ PLANTED = [
     ("a_number_in_the_summary_is_printed_by_a_claim", {
         "another number": replace(SUMMARY, "75 %", "76 %"),
         "a rounded number": replace(SUMMARY, "75 %", "74.9 %")}),
+    ("a_decimal_or_a_share_in_prose_stands_in_what_the_lesson_runs_or_shows", {
+        "a share of long ago": replace(GUESS, "The colour", "It is right in 61 %. The colour"),
+        "a stale decimal": replace(TURN, "## Your turn", "## Your turn\n\nThe loss was 0.123.")}),
     ("predictions_are_left_open_and_keys_belong_to_the_lesson", {
         "a guess of the author's": replace(PREDICTION, "None", "5"),
         "another lesson's key": change(lambda lesson: (replace(PREDICTION, "03.1", "02.1")(lesson, None),
