@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import random
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -58,7 +59,8 @@ def load(name="reviews", text_column="text", label_column="label", split_column=
         Names of the two columns that matter, capitals aside. Other columns of a CSV are ignored, save the split's.
     split_column : str, optional
         The column that says ``train``, ``validation`` or ``test`` for each row; by default ``split``, where there
-        is one. Without one, rows are split 70 / 10 / 20, each label alike, equal texts kept in one split.
+        is one. Without one, rows are split 70 / 10 / 20, each label alike, equal texts kept in one split. The shipped
+        reviews bring columns and splits of their own, a hub set its splits: naming others there is an error.
     seed : int
         For the split, where one has to be made.
 
@@ -85,17 +87,21 @@ def load(name="reviews", text_column="text", label_column="label", split_column=
     """
     name = str(name)
     if name in SHIPPED:
+        if (text_column, label_column, split_column) != ("text", "label", None):
+            raise DataError(f"The shipped {name!r} have columns and splits of their own: name no columns for them.")
         rows = read_csv(resources.shipped(f"{name}.csv"), label_names=("negative", "positive"))
         return _dataset_dict(rows, extra=("id", "pair"))
-    if _is_path(name):
-        path = Path(name).expanduser()
-        rows = read_csv(path, text_column, label_column, split_column)
+    if is_path(name):
+        path = Path(os.path.expanduser(name))
+        rows = read_csv(path, text_column, label_column, split_column, column_arguments=True)
         check_labels_agree(rows, path)
         if rows[0].split is None:
             split_rows(rows, path, seed, SHARES)
         check_splits(rows, path)
         return _dataset_dict(rows)
     if resources.HUB_NAME.fullmatch(name):
+        if split_column is not None:
+            raise DataError(f"The data set '{name}' has splits of its own: leave split_column out.")
         return _from_hub(name, text_column, label_column, seed)
     raise DataError(f"Unknown data {_short(name)}. Possible are {', '.join(map(repr, SHIPPED))}, the path of a CSV "
                     "file, or a hub name such as 'stanfordnlp/sst2'.")
@@ -121,11 +127,15 @@ def load_files(train, validation=None, test=None, text_column="text", label_colu
     Raises
     ------
     DataError
-        As ``load``; a text under two labels or in two splits is found across the files as well.
+        As ``load``, but only the training file needs two labels; a text under two labels or in two splits is found
+        across the files as well.
     """
     rows = []
     for split, path in (("train", train), ("validation", validation), ("test", test)):
-        for row in read_csv(path, text_column, label_column) if path is not None else ():
+        if path is None:
+            continue
+        for row in read_csv(path, text_column, label_column, least_labels=2 if split == "train" else 1,
+                            column_arguments=True):
             if row.split not in (None, split):
                 raise DataError(f"{path}, {row.place}: the column 'split' says '{row.split}', but the file is given "
                                 f"for '{split}'. Give the file alone, or without that column.")
@@ -142,7 +152,7 @@ def load_files(train, validation=None, test=None, text_column="text", label_colu
 
 
 def read_csv(path, text_column="text", label_column="label", split_column=None, label_names=None, splits=SPLITS,
-             least_labels=2):
+             least_labels=2, column_arguments=False):
     """Read and check a CSV file of labelled texts.
 
     Parameters
@@ -157,6 +167,9 @@ def read_csv(path, text_column="text", label_column="label", split_column=None, 
         The splits that may occur.
     least_labels : int
         How many different labels there have to be.
+    column_arguments : bool
+        Whether the reader can name the columns with ``text_column=`` and ``label_column=``: then the message about one
+        that is missing says so.
 
     Returns
     -------
@@ -167,7 +180,7 @@ def read_csv(path, text_column="text", label_column="label", split_column=None, 
     ------
     DataError
     """
-    path = Path(path)
+    path = Path(os.path.expanduser(path))  # unlike Path.expanduser it leaves an unknown user's home as it is
     csv.field_size_limit(LONGEST_FIELD)
     # read from the bytes as they are: a large file should not stand in memory twice
     reader = csv.reader(io.TextIOWrapper(io.BytesIO(_content(path)), "utf-8-sig", newline=""), strict=True)
@@ -179,7 +192,7 @@ def read_csv(path, text_column="text", label_column="label", split_column=None, 
                 continue  # a blank line holds no row
             if header is None:
                 header = [cell.strip() for cell in cells]
-                columns = _columns(header, path, text_column, label_column, split_column)
+                columns = _columns(header, path, text_column, label_column, split_column, column_arguments)
                 continue
             if len(cells) != len(header):
                 hint = ("a text with a comma in it needs quotes around it" if len(cells) > len(header) else
@@ -266,12 +279,13 @@ def _short(value):
     return shown if len(shown) <= 60 else shown[:56] + "…'"
 
 
-def _is_path(name):
+def is_path(name):
+    """Return whether a name is a path: it ends like a CSV file's, or something is there."""
     if name.lower().endswith((".csv", ".tsv", ".txt")):
         return True
     try:
-        return bool(name) and Path(name).expanduser().exists()
-    except (OSError, RuntimeError):  # a name too long for a path, or the home of an unknown user
+        return bool(name) and Path(os.path.expanduser(name)).exists()
+    except OSError:  # a name too long for a path
         return False
 
 
@@ -296,7 +310,7 @@ def _content(path):
     return raw
 
 
-def _columns(header, path, text_column, label_column, split_column):
+def _columns(header, path, text_column, label_column, split_column, column_arguments):
     """Return the places of the text, label and split columns (the last may be None)."""
     places = {}
     for role, wanted in (("text", text_column), ("label", label_column), ("split", split_column or "split")):
@@ -312,8 +326,9 @@ def _columns(header, path, text_column, label_column, split_column):
             separator = next((name for mark, name in ((";", "semicolons"), ("\t", "tabs")) if mark in header[0]), None)
             if len(header) == 1 and separator:
                 raise DataError(f"{path}: the columns are separated by {separator}; save the file with commas.")
+            hint = f", or give its name with {role}_column=…" if column_arguments else ""
             raise DataError(f"{path}: no column {wanted!r}; the columns are {joined}. Rename the right one to "
-                            f"{wanted!r}, or give its name with {role}_column=….")
+                            f"{wanted!r}{hint}.")
         places[role] = found[0]
     if places["text"] == places["label"]:
         raise DataError(f"{path}: text and label cannot be the same column {text_column!r}.")
@@ -411,7 +426,8 @@ def _dataset_dict(rows, extra=(), names=None):
 
 
 def _from_hub(name, text_column, label_column, seed):
-    text_column, label_column = HUB_COLUMNS.get(name, (text_column, label_column))
+    if (text_column, label_column) == ("text", "label"):
+        text_column, label_column = HUB_COLUMNS.get(name, (text_column, label_column))
     folder = resources.hub_folder(name, "dataset")
     try:
         found = load_dataset(str(folder))
@@ -428,7 +444,7 @@ def _from_hub(name, text_column, label_column, seed):
     names = kind.names if isinstance(kind, ClassLabel) else None
     parts = {split: _hub_rows(name, split, found[split], text_column, label_column, names)
              for split in SPLITS if split in found}
-    if "test" in parts and all(row.label is None for row in parts["test"]):
+    if "test" in parts and all(row.label in (None, "-1") for row in parts["test"]):
         del parts["test"]  # its labels are hidden
     for rows in parts.values():
         for row in rows:
@@ -460,7 +476,9 @@ def _hub_rows(name, split, table, text_column, label_column, names):
         place = f"row {number} of '{split}'"
         if not isinstance(text, str) or not text.strip():
             raise DataError(f"The data set '{name}', {place}: the text is empty or no text.")
-        hidden = label is None or str(label).strip() in ("", "-1")
-        label = None if hidden else names[label] if names else str(label).strip()
+        if names:
+            label = names[label] if label is not None and label >= 0 else None
+        elif label is not None:
+            label = str(label).strip() or None
         rows.append(Row(text.strip(), label, place, split))
     return rows

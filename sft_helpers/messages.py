@@ -221,7 +221,9 @@ def _read(path, splits, intents):
     rows = data.read_csv(path, label_column="intent", label_names=intents, splits=splits)
     data.check_labels_agree(rows, path)
     for row in rows:
-        sentiment = (row.other or {}).get("sentiment")
+        # capitals in the header do no harm; where two differ in nothing else, "sentiment" comes last and is taken
+        row.other = {name.lower(): cell.strip() for name, cell in sorted((row.other or {}).items())}
+        sentiment = row.other.get("sentiment")
         if sentiment is None:
             raise data.DataError(f"{path}: no column 'sentiment'; it says {', '.join(SENTIMENTS)}.")
         if sentiment not in SENTIMENTS:

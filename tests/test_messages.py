@@ -173,6 +173,21 @@ def test_own_messages_need_a_sentiment(tmp_path):
         messages.load(own(tmp_path, "a,x\nb,y\n", "text,intent"))
 
 
+def test_a_missing_column_of_messages_is_to_be_renamed_and_no_argument_is_named(tmp_path):
+    for header, missing in (("text,kind,sentiment", "intent"), ("said,intent,sentiment", "text")):
+        with pytest.raises(DataError, match=rf"no column '{missing}'.*Rename the right one to '{missing}'\.$"):
+            messages.load(own(tmp_path, "a,x,neutral\n", header))
+
+
+@pytest.mark.parametrize(("header", "cells"), [
+    ("Text,Intent,Sentiment", "neutral"), ("text,intent, SENTIMENT", " neutral "),
+    ("text,intent,sentiment,Sentiment", "neutral,other"), ("text,intent,Sentiment,sentiment", "other,neutral")])
+def test_capitals_and_blanks_in_the_header_do_no_harm(tmp_path, header, cells):
+    rows = "".join(f"text {i},{'xy'[i % 2]},{cells}\n" for i in range(6))
+    splits = messages.load(own(tmp_path, rows, header))
+    assert {split: set(part["sentiment"]) for split, part in splits.items()} == dict.fromkeys(splits, {"neutral"})
+
+
 def test_own_messages_without_a_split_get_one(tmp_path):
     rows = "".join(f"text {i},{'xy'[i % 2]},neutral\n" for i in range(40))
     rows += "".join(f"other {i},out_of_scope,neutral\n" for i in range(6))

@@ -3,7 +3,7 @@
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
-from sft_helpers import resources
+from sft_helpers import data, resources
 from sft_helpers.data import DataError, load, load_files, read_csv
 
 GOOD = "text,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(40))
@@ -33,10 +33,12 @@ def written(tmp_path, content, name="mine.csv"):
     ("text,label\ngood\xe9,a\rsch\xf6n,b\r".encode("latin-1"), "row 2: the text is not UTF-8"),
     ("text,label\ngood,a\n,b\n", "row 3: the text is empty"),
     ("text,label\ngood,a\n  ,b\n", "row 3: the text is empty"),
+    ("text,label\ngood,a\n,\nbad,b\n", "row 3: the text is empty"),
     ("text,label\ngood,\nbad,b\n", "row 2: the label is empty"),
-    ("text,label\ngood,a\nbad,b,c\n", "row 3: 3 columns where the header has 2"),
-    ("text,label\ngood,a\nbad\n", "row 3: 1 columns where the header has 2"),
+    ("text,label\ngood,a\nbad,b,c\n", "row 3: 3 columns where the header has 2; a text with a comma in it"),
+    ("text,label\ngood,a\nbad\n", "row 3: 1 columns where the header has 2; a column is missing"),
     ('text,label\ngood,a\n"bad,b\nugly,b\n', "row 3: not a well-formed CSV row"),
+    ('text,label\n"good,a\nbad,b\n', "look for a quote that is not closed"),
     ('text,label\n"two\nlines",a\ngood,a\n"bad" indeed,b\n', "row 5: not a well-formed CSV row"),
     ("text,label\ngood,a\nfine,a\n", "every row has the label 'a'"),
     ("text,label,split\ngood,a,train\nbad,b,training\n", "row 3: unknown split 'training'"),
@@ -100,6 +102,16 @@ def test_the_split_is_stratified_and_fixed_by_its_seed(tmp_path):
     assert list(first["test"]["text"]) != list(other["test"]["text"])
 
 
+def test_exactly_enough_texts_of_a_label_are_one_for_each_split(tmp_path):
+    found = load(written(tmp_path, "text,label\n" + "".join(f"t{i},{'ab'[i % 2]}\n" for i in range(6))))
+    assert {split: sorted(rows["label"]) for split, rows in found.items()} == dict.fromkeys(data.SPLITS, [0, 1])
+
+
+def test_shares_are_rounded_to_the_nearest_number_of_texts(tmp_path):
+    found = load(written(tmp_path, "text,label\n" + "".join(f"t{i},{'ab'[i % 2]}\n" for i in range(30))))
+    assert {name: len(rows) for name, rows in found.items()} == {"train": 20, "validation": 4, "test": 6}
+
+
 def test_equal_texts_never_part(tmp_path):
     content = "text,label\n" + "".join(f"text {i % 12},{'ab'[i % 2]}\n" for i in range(48))
     found = load(written(tmp_path, content))
@@ -112,6 +124,16 @@ def test_quoted_commas_line_breaks_and_a_byte_order_mark(tmp_path):
     rows = read_csv(path)
     assert [row.text for row in rows] == ["one, two", "three\r\nfour", 'say "five"\u2028six']
     assert [row.place for row in rows] == ["row 2", "row 3", "row 5"]
+
+
+def test_blank_lines_hold_no_row_but_are_counted(tmp_path):
+    rows = read_csv(written(tmp_path, "text,label\ngood,a\n\n  \nbad,b\n\n"))
+    assert [(row.text, row.place) for row in rows] == [("good", "row 2"), ("bad", "row 5")]
+
+
+def test_blanks_around_header_text_and_label_are_left_out(tmp_path):
+    rows = read_csv(written(tmp_path, "text , label\n good , a\nbad,b \nfine,a\n"))
+    assert [(row.text, row.label) for row in rows] == [("good", "a"), ("bad", "b"), ("fine", "a")]
 
 
 def test_other_column_names(tmp_path):
@@ -150,10 +172,11 @@ def test_odd_names_and_places(tmp_path, monkeypatch):
     written(tmp_path, GOOD)
     (tmp_path / "folder.csv").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert len(load("~/mine.csv")["train"]) == 28
+    assert len(load("~/mine.csv")["train"]) == 28 and len(load_files("~/mine.csv")["train"]) == 36
     assert len(load(tmp_path / "mine.csv")["train"]) == 28  # a Path serves as well
     for name, says in ((tmp_path / "folder.csv", "is a folder"), ("", "Unknown data ''"), ("x" * 5000, "Unknown data"),
-                       (None, "Unknown data 'None'"), ("~nosuchuser/mine", "Unknown data")):
+                       (None, "Unknown data 'None'"), ("~nosuchuser/mine", "Unknown data"),
+                       ("~nosuchuser/mine.csv", "there is no such file")):
         with pytest.raises(DataError, match=says):
             load(name)
 
@@ -165,8 +188,11 @@ def test_a_long_value_does_not_make_a_long_message(tmp_path):
     assert len(str(error.value)) < len(path) + 200
 
 
-def test_a_long_text_is_read(tmp_path):
+def test_a_long_text_is_read_up_to_a_limit(tmp_path, monkeypatch):
     path = written(tmp_path, GOOD + f"{'long ' * 50_000},a\n")
+    with monkeypatch.context() as patch, pytest.raises(DataError, match="row 42: .*a field is too long"):
+        patch.setattr(data, "LONGEST_FIELD", 200_000)
+        read_csv(path)
     assert max(len(row.text) for row in read_csv(path)) > 200_000
 
 
@@ -175,6 +201,19 @@ def test_of_a_training_file_every_tenth_text_validates_each_label_alike(tmp_path
     assert {name: sorted(rows["label"]) for name, rows in found.items()} == {
         "train": [0] * 27 + [1] * 27, "validation": [0] * 3 + [1] * 3}
     assert not set(found["train"]["text"]) & set(found["validation"]["text"])
+
+
+def test_of_a_training_file_the_seed_decides_which_texts_validate(tmp_path):
+    path = written(tmp_path, GOOD)
+    first, again, other = (set(load_files(path, seed=seed)["validation"]["text"]) for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_only_the_training_file_needs_two_labels(tmp_path):
+    one = written(tmp_path, "text,label\nnew,a\nnewer,a\n", "one.csv")
+    assert load_files(written(tmp_path, GOOD), test=one)["test"]["label"][:] == [0, 0]
+    with pytest.raises(DataError, match="one.csv: every row has the label 'a'"):
+        load_files(one)
 
 
 def test_texts_are_checked_across_files(tmp_path):
@@ -224,8 +263,9 @@ def test_a_hub_sets_own_label_order_and_its_texts_without_outer_blanks(hub):
     assert {split: len(rows) for split, rows in found.items()} == {"train": 40, "validation": 1, "test": 1}
 
 
-def test_a_hub_set_with_hidden_test_labels_gets_its_splits_from_the_rest_by_seed(hub):
-    name = hub(names=["neg", "pos"], train=([f"text {i}" for i in range(40)], [i % 2 for i in range(40)]),
+@pytest.mark.parametrize("names", [["neg", "pos"], None])
+def test_a_hub_set_with_hidden_test_labels_gets_its_splits_from_the_rest_by_seed(hub, names):
+    name = hub(names=names, train=([f"text {i}" for i in range(40)], [i % 2 for i in range(40)]),
                validation=(["one", "two"], [0, 1]), test=(["hidden"], [-1]))
     first, again, other = (load(name, seed=seed) for seed in (0, 0, 1))
     assert list(first["test"]["text"]) == ["one", "two"] and len(first["train"]) + len(first["validation"]) == 40
@@ -233,8 +273,32 @@ def test_a_hub_set_with_hidden_test_labels_gets_its_splits_from_the_rest_by_seed
     assert list(first["validation"]["text"]) != list(other["validation"]["text"])
 
 
+def test_minus_one_is_a_label_where_no_names_are_declared_and_not_all_of_test_has_it(hub):
+    found = load(hub(**{split: ([f"{split} {i}" for i in range(4)], [-1, 1, -1, 1]) for split in data.SPLITS}))
+    for split, rows in found.items():
+        assert [rows.features["label"].names[i] for i in rows["label"]] == ["-1", "1", "-1", "1"]
+        assert rows["text"][0] == f"{split} 0"
+
+
+@pytest.mark.parametrize(("name", "given", "says"), [
+    ("reviews", {"text_column": "said"}, "'reviews' have columns and splits of their own"),
+    ("reviews", {"label_column": "pair"}, "'reviews' have columns and splits of their own"),
+    ("reviews", {"split_column": "fold"}, "'reviews' have columns and splits of their own"),
+    ("someone/set", {"split_column": "fold"}, "'someone/set' has splits of its own"),
+    ("someone/set", {"text_column": "said"}, "has no column 'said'.*with text_column=…"),
+    ("someone/set", {}, "has no column 'sentence'")])
+def test_no_column_that_is_named_is_ignored(hub, monkeypatch, name, given, says):
+    hub(train=(["a", "b"], [0, 1]), test=(["c"], [0]))
+    monkeypatch.setattr(data, "HUB_COLUMNS", {"someone/set": ("sentence", "label")})
+    with pytest.raises(DataError, match=says):
+        load(name, **given)
+
+
 @pytest.mark.parametrize(("splits", "says"), [
     ({"train": (["a", "b"], [0, None]), "test": (["c"], [0])}, "row 1 of 'train': the label is missing"),
+    ({"names": ["n", "p"], "train": (["a", "b"], [0, -1]), "test": (["c"], [0])}, "row 1 of 'train': the label"),
+    ({"train": (["a", "b"], [0, 1]), "validation": (["c"], [0]), "test": (["d", "e"], [0, None])},
+     "row 1 of 'test': the label is missing"),
     ({"train": (["a", " "], [0, 1]), "test": (["c"], [0])}, "row 1 of 'train': the text is empty"),
     ({"train": (["a", "b"], [1, 1]), "test": (["c"], [1]), "validation": (["d"], [1])}, "one label"),
     ({"train": (["a", "b"], [0, 1])}, "neither a labelled test nor a validation split"),
