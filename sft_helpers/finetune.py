@@ -9,6 +9,7 @@ import dataclasses
 import html
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -63,7 +64,8 @@ def parser():
     texts.add_argument("--test", metavar="FILE", help="CSV for the final score; looked at once")
     texts.add_argument("--text-column", default="text", metavar="NAME")
     texts.add_argument("--label-column", default="label", metavar="NAME")
-    made.add_argument("--output", required=True, metavar="FOLDER", help="for the model, the report and the checkpoints")
+    made.add_argument("--output", required=True, type=os.path.expanduser, metavar="FOLDER",
+                      help="for the model, the report and the checkpoints")
     model = made.add_argument_group("model")
     model.add_argument("--backbone", default=resources.EMBEDDED, metavar="NAME",
                        help="'embedded' (default), a folder or a hub name")
@@ -203,9 +205,15 @@ def _write(path, content):
 
 def _texts(options, seed):
     columns = {"text_column": options.text_column, "label_column": options.label_column, "seed": seed}
-    if options.validation is not None or options.test is not None:
+    try:
+        if options.validation is None and options.test is None:
+            return data.load(options.train, **columns)
+        if not data.is_path(options.train):
+            raise data.DataError("--validation and --test need --train to be a CSV file as well, and "
+                                 f"{options.train[:80]!r} is none; leave them out for the splits that it brings.")
         return data.load_files(options.train, options.validation, options.test, **columns)
-    return data.load(options.train, **columns)
+    except data.DataError as error:  # its sentence names Python's arguments
+        raise data.DataError(re.sub(r"\b(text|label)_column=…", r"--\1-column", str(error))) from error
 
 
 def summary(rows, probabilities):

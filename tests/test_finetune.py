@@ -73,25 +73,38 @@ def test_it_writes_a_model_that_loads_and_a_report_that_agrees(files, tmp_path, 
     assert "http" not in page and "<script" not in page
 
 
-def test_the_report_is_right_about_labels_predictions_and_errors():
+EPOCHS = [{"epoch": i, "train_loss": 0.1 * i, "loss": 0.5 + 0.1 * i, "accuracy": 0.7, "f1": 0.65} for i in (1, 2, 3)]
+
+
+def run_of(epochs, best_epoch):
+    return types.SimpleNamespace(device="a machine", precision="bf16", seconds=3.0, best_epoch=best_epoch,
+                                 epochs=epochs, plot=lambda: plots.subplots()[0])
+
+
+def page_of(splits, probabilities, history):
     """Written from probabilities that are given: no model has to be trained for it."""
-    texts = ["far off", "a near miss", "right one", "right two", "the farthest", "right three", "right four"]
-    truth, first = [0, 0, 0, 0, 1, 1, 1], [0.2, 0.4, 0.9, 0.6, 0.95, 0.3, 0.1]
-    kinds = Features({"text": Value("string"), "label": ClassLabel(names=["calm", "angry"])})
-    rows = Dataset.from_dict({"text": texts, "label": truth}, features=kinds)
-    probabilities = np.column_stack([first, 1 - np.array(first)])
-    predicted = probabilities.argmax(axis=1)
-    epoch = {"epoch": 1, "train_loss": 0.5, "loss": 0.6, "accuracy": 0.7, "f1": 0.65}
-    history = types.SimpleNamespace(device="CPU", precision="fp32", seconds=3.0, best_epoch=1, epochs=[epoch],
-                                    plot=lambda: plots.subplots()[0])
     options = types.SimpleNamespace(mode="full", layers=None, pooling="mean", max_length=2, train="mine.csv",
                                     backbone="embedded", output="out")
     model = torch.nn.Linear(2, 2)
     model.max_length, model.tokenizer = 2, lambda some, max_length, truncation: {
         "input_ids": [text.split()[:max_length] for text in some]}
-    page = finetune.report(options, training.Config(), {"train": rows.select(range(5)), "test": rows}, history, "test",
-                           probabilities, finetune.summary(rows, probabilities), types.SimpleNamespace(source="here"),
-                           model)
+    return finetune.report(options, training.Config(), splits, history, "test", probabilities,
+                           finetune.summary(splits["test"], probabilities), types.SimpleNamespace(source="here"), model)
+
+
+def rows_of(labels, texts=None, names=("calm", "angry")):
+    kinds = Features({"text": Value("string"), "label": ClassLabel(names=list(names))})
+    texts = texts or [f"text {i}" for i in range(len(labels))]
+    return Dataset.from_dict({"text": texts, "label": labels}, features=kinds)
+
+
+def test_the_report_is_right_about_labels_predictions_and_errors():
+    texts = ["far off", "a near miss", "right one", "right two", "the farthest", "right three", "right four"]
+    truth, first = [0, 0, 0, 0, 1, 1, 1], [0.2, 0.4, 0.9, 0.6, 0.95, 0.3, 0.1]
+    rows = rows_of(truth, texts)
+    probabilities = np.column_stack([first, 1 - np.array(first)])
+    predicted = probabilities.argmax(axis=1)
+    page = page_of({"train": rows.select(range(5)), "test": rows}, probabilities, run_of(EPOCHS[:1], 1))
     by_label = precision_recall_fscore_support(truth, predicted)[:3]
     for name, *scores in zip(("calm", "angry"), *by_label, strict=True):
         assert f"<tr><td>{name}</td>" + "".join(f"<td>{score:.1%}</td>" for score in scores) in page
@@ -110,6 +123,20 @@ def test_the_report_is_right_about_labels_predictions_and_errors():
     assert scores["macro_f1"][0] == pytest.approx(f1_score(truth, predicted, average="macro"))
     for value, low, high in scores.values():
         assert 0 <= low < value < high <= 1
+
+
+def test_the_report_keeps_apart_what_is_alike():
+    """Accuracy and F1, the two losses, the commonest labels of training and test, the best epoch and the last."""
+    splits = {"train": rows_of([1, 1, 0]), "test": rows_of([0, 0, 0, 1])}
+    page = page_of(splits, np.array([[0.9, 0.1]] * 4), run_of(EPOCHS, 2))
+    assert re.search(r"test accuracy <b>([\d.]+) %.*macro F1 <b>([\d.]+) %", page).groups() == ("75.0", "42.9")
+    assert "<tr><td>2</td><td>0.200</td><td>0.700</td><td>70.0%</td><td>65.0%</td></tr>" in page
+    assert "commonest training label would be right for 25.0%" in page and "Kept: epoch 2 of 3" in page
+
+
+def test_texts_of_a_single_label_can_be_judged():
+    page = page_of({"train": rows_of([1, 0]), "test": rows_of([0, 0])}, np.array([[0.9, 0.1]] * 2), run_of(EPOCHS, 1))
+    assert "test accuracy <b>100.0 %" in page
 
 
 def test_the_intervals_of_the_summary_have_the_width_of_a_bootstraps():
@@ -175,6 +202,40 @@ def test_other_columns_and_files_are_read(asked, files, tmp_path):
         assert [(names[row["label"]], row["text"]) for row in rows] == [(kind, said) for kind, _x, said in wanted]
 
 
+def test_test_texts_are_read_without_validation_texts_too(files):
+    chosen = finetune.parser().parse_args(["--train", files["train"], "--test", files["test"], "--output", "out"])
+    assert {split: len(rows) for split, rows in finetune._texts(chosen, 0).items()} == {
+        "train": 81, "validation": 9, "test": 30}
+
+
+def test_a_head_alone_has_settings_of_its_own_unless_others_are_given(asked):
+    frozen = asked("--mode", "frozen").config
+    assert (frozen.epochs, frozen.head_lr) == (30, 0.01)
+    assert asked("--mode", "frozen", "--epochs", "3").config.epochs == 3
+
+
+def test_what_is_printed_and_report_json_say_what_the_run_was(files, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "fit", lambda *_: run_of(EPOCHS, 2))
+    finetune.main(options(files, tmp_path / "out"))
+    first, *_, last, _where = capsys.readouterr().out.splitlines()
+    assert first == "90 training, 30 validation and 30 test texts; labels: with, without"
+    about = json.loads((tmp_path / "out" / "report.json").read_text())
+    with open(files["test"], encoding="utf-8") as file:
+        texts, truth = zip(*list(csv.reader(file))[1:], strict=True)
+    predicted = models.TextClassifier.from_pretrained(tmp_path / "out" / "model").predict(list(texts))
+    accuracy, f1 = accuracy_score(truth, predicted), f1_score(truth, predicted, average="macro")
+    assert about["scores"]["macro_f1"][0] == pytest.approx(f1)
+    assert re.findall(r"(accuracy|macro F1) ([\d.]+) %", last) == [
+        ("accuracy", f"{100 * accuracy:.1f}"), ("macro F1", f"{100 * f1:.1f}")] and round(accuracy, 3) != round(f1, 3)
+    wanted = {"best_epoch": 2, "epochs": EPOCHS, "backbone": files["bert"], "device": "a machine", "precision": "bf16"}
+    assert {name: about[name] for name in wanted} == wanted
+
+
+def test_a_home_in_the_name_of_the_output_is_found():
+    found = finetune.parser().parse_args(["--train", "mine.csv", "--output", "~/out"])
+    assert found.output == os.path.expanduser("~/out") != "~/out"
+
+
 def test_the_seed_decides_the_split_and_the_heads_first_weights(asked):
     def start(seed):
         got = asked("--seed", seed)
@@ -209,7 +270,10 @@ def test_a_text_is_shown_and_not_run(files, tmp_path):
     (["--lr", "-1"], "lr = -1.0 makes no sense"),
     (["--backbone", "no such/model"], "no such/model"),
     (["--train", "missing.csv"], "missing.csv: there is no such file"),
-    (["--text-column", "review"], "no column 'review'"),
+    (["--train", "reviews"], "--validation and --test need --train to be a CSV file as well, and 'reviews' is none"),
+    (["--train", "stanfordnlp/sst2"], "a CSV file as well, and 'stanfordnlp/sst2' is none"),
+    (["--text-column", "review"], "or give its name with --text-column."),
+    (["--label-column", "kind"], "or give its name with --label-column."),
     (["--max-length", "9999"], "max_length lies between 3 and the 512 positions"),
     (["--checkpoint-steps", "0"], "--checkpoint-steps is 1 or more"),
     (["--validation", ""], "--validation is empty"), (["--test", ""], "--test is empty"),
@@ -291,20 +355,11 @@ def test_the_confusion_matrix_has_true_labels_down_and_is_shaded_by_their_share(
                      "late": [("0.00", "black", "")] * 3}
 
 
-def test_of_many_labels_the_report_names_what_is_confused_most(files, monkeypatch):
+def test_of_many_labels_the_report_names_what_is_confused_most():
     names = [rf"label {i} costs $\frac$" for i in range(41)]
-    kinds = Features({"text": Value("string"), "label": ClassLabel(names=names)})
     truth = np.arange(82) % 41
-    rows = Dataset.from_dict({"text": [f"text {i}" for i in range(82)], "label": truth.tolist()}, features=kinds)
-    predicted = np.where(truth == 3, 5, truth)
-    history = types.SimpleNamespace(device="CPU", precision="fp32", seconds=3.0, best_epoch=1, epochs=[],
-                                    plot=lambda: plots.subplots()[0])
-    chosen = types.SimpleNamespace(mode="full", layers=None, pooling="mean", max_length=32, train="mine.csv",
-                                   backbone="embedded", output="out")
-    monkeypatch.setattr(finetune, "_cut", lambda *_: 0)
-    page = finetune.report(chosen, training.Config(), {"train": rows, "test": rows}, history, "test",
-                           np.eye(41)[predicted], {"accuracy": [1, 1, 1], "macro_f1": [1, 1, 1]},
-                           types.SimpleNamespace(source="here"), torch.nn.Linear(2, 2))
+    rows = rows_of(truth.tolist(), names=names)
+    page = page_of({"train": rows, "test": rows}, np.eye(41)[np.where(truth == 3, 5, truth)], run_of([], 1))
     assert f"<tr><td>{names[3]}</td><td>{names[5]}</td><td>2</td></tr>" in page
     assert "of 41 labels cannot be read" in page
     plots.base64_png(plots.confusion(np.eye(2, dtype=int), names[:2]))  # a dollar is no formula
