@@ -39,7 +39,7 @@ class ResourceError(Exception):
 
 
 class HubUnreachableError(ResourceError):
-    """The Hugging Face hub did not answer within ``HUB_SECONDS``, and the local cache has no copy."""
+    """The Hugging Face hub did not answer within ``HUB_SECONDS``, and the local cache has no whole copy."""
 
 
 @dataclass(frozen=True)
@@ -142,12 +142,16 @@ def hub_folder(name, kind, patterns=None):
     except Exception as error:  # whatever the network does: an answer from the cache is still good
         _silence["until"] = time.monotonic() + SILENCE_SECONDS
         try:
-            return Path(snapshot_download(name, repo_type=kind, allow_patterns=patterns, local_files_only=True))
+            folder = Path(snapshot_download(name, repo_type=kind, allow_patterns=patterns, local_files_only=True))
         except Exception:
+            folder = None
+        if folder is None or kind == "dataset" and _lacks_shards(folder):
+            here = "not" if folder is None else "only in part"
             reason = "HF_HUB_OFFLINE is set" if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") else (
                 type(error).__name__)
-            raise HubUnreachableError(f"The {what} '{name}' is not on this machine, and the hub at {_endpoint()} "
+            raise HubUnreachableError(f"The {what} '{name}' is {here} on this machine, and the hub at {_endpoint()} "
                                       f"cannot be reached ({reason}).") from error
+        return folder
     wanted = {"repo_id": name, "repo_type": kind, "allow_patterns": patterns}
     files = {file.rfilename: file.size or 0 for file in info.siblings}
     files = {file: files[file] for file in filter_repo_objects(files, allow_patterns=patterns)}
@@ -326,6 +330,19 @@ def _download(wanted, what, size):
             last = words.strip().splitlines()[-1][:200] if words.strip() else f"exit status {process.returncode}"
             raise ResourceError(f"Downloading the {what} '{name}' from {_endpoint()} broke off ({last}); run it again "
                                 "to go on from there.")
+
+
+def _lacks_shards(folder):
+    """Return whether a folder holds one of several numbered files, such as train-00000-of-00002.parquet, and not all.
+
+    A broken-off download leaves this; of files without such numbers nothing tells how many there should be.
+    """
+    found = {}
+    for path in folder.rglob("*-of-*"):
+        if numbered := re.match(r"(.*)-(\d{5})-of-(\d{5})\b", path.name):
+            name, number, count = numbered.groups()
+            found.setdefault((path.parent, name, path.suffix, int(count)), set()).add(number)
+    return any(len(numbers) < count for (*_, count), numbers in found.items())
 
 
 def _bytes_in(folder):

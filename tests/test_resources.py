@@ -365,6 +365,77 @@ def test_a_complete_cache_needs_no_file_from_the_hub(model_folder, tmp_path):
     assert said.startswith("Hugging Face hub 16")
 
 
+FOLDER = """
+    from sft_helpers import resources
+    try:
+        folder = resources.{call}
+        print(sorted(path.name for path in folder.iterdir()), (folder / "vocab.txt").read_text())
+    except resources.ResourceError as error:
+        print(type(error).__name__, error)
+"""
+MODEL = FOLDER.format(call='hub_folder("someone/tiny", "model", resources.MODEL_FILES)')
+
+
+@pytest.mark.slow
+def test_a_newer_revision_on_the_hub_is_fetched(tmp_path):
+    files = {"config.json": b"{}", "vocab.txt": b"old"}
+    newer = type("Newer", (Hub,), {"commit": "f" * 40})
+    with serving({"someone/tiny": files}) as endpoint:
+        assert "old" in ask(MODEL, endpoint, tmp_path)
+    with serving({"someone/tiny": {**files, "vocab.txt": b"new"}}, newer) as endpoint:
+        assert "new" in ask(MODEL, endpoint, tmp_path)
+
+
+@pytest.mark.slow
+def test_of_a_model_only_the_files_that_are_read_are_fetched_and_one_that_is_missing_again(tmp_path):
+    with serving({"someone/tiny": {"config.json": b"{}", "vocab.txt": b"v", "pytorch_model.bin": b"big"}}) as endpoint:
+        whole = ask(MODEL, endpoint, tmp_path)
+        next(tmp_path.rglob("snapshots/*/config.json")).unlink()  # as a download that broke off leaves it
+        assert whole.startswith("['config.json', 'vocab.txt']") and ask(MODEL, endpoint, tmp_path) == whole
+
+
+@pytest.mark.slow
+def test_a_model_from_the_hub_has_to_be_a_bert(tmp_path):
+    with serving({"someone/tiny": {"config.json": b'{"model_type": "roberta"}', "vocab.txt": b"x"}}) as endpoint:
+        said = ask(FOLDER.format(call='find_backbone("someone/tiny").folder'), endpoint, tmp_path)
+    assert said.startswith("ResourceError") and "this course needs a BERT" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["/api/", "/resolve/"])
+def test_a_model_behind_a_login_says_how_to_get_it(tmp_path, part):
+    class Gated(Hub):
+        def answer(self, status, data, headers, body):
+            if part in self.path:
+                status, headers = 403, {"X-Error-Code": "GatedRepo"}
+            super().answer(status, data, headers, body)
+
+    with serving({"someone/tiny": {"config.json": b"{}", "vocab.txt": b"v"}}, Gated) as endpoint:
+        said = ask(MODEL, endpoint, tmp_path)
+    assert said.startswith("ResourceError The hub asks for a login to read the model 'someone/tiny'")
+
+
+@pytest.mark.parametrize(("files", "whole"), [
+    (["train-00000-of-00002.parquet", "train-00001-of-00002.parquet", "data-2-of-3.csv"], True),
+    (["train-00000-of-00002-0a1b.parquet", "train-00001-of-00002-c2d3.parquet"], True),
+    (["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"], True),
+    (["train-00000-of-00002.parquet", "test-00001-of-00002.parquet"], False),
+    (["de/train-00000-of-00002.parquet", "fr/train-00001-of-00002.parquet"], False),
+    (["train-00000-of-00002.parquet", "train-00001-of-00002.json"], False)])
+def test_offline_a_data_set_that_lacks_a_part_is_refused(tmp_path, monkeypatch, files, whole):
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(tmp_path))
+    monkeypatch.setattr(resources, "_silence", {"until": float("inf")})
+    assert resources.hub_folder("someone/set", "model") == tmp_path
+    if whole:
+        assert resources.hub_folder("someone/set", "dataset") == tmp_path
+    else:
+        with pytest.raises(resources.HubUnreachableError, match="'someone/set' is only in part on this machine"):
+            resources.hub_folder("someone/set", "dataset")
+
+
 @pytest.mark.parametrize("name", ["bert-", "a/b/c", "tiny/model.safetensors", "", "x" * 5000, "~nosuchuser/bert"])
 def test_odd_backbone_names_end_in_one_sentence(name, model_folder, monkeypatch):
     monkeypatch.chdir(model_folder.parent)
@@ -443,10 +514,11 @@ def test_hub_labels_are_numbered_alike_in_every_split(tmp_path):
 
 
 def test_waiting_is_limited_whatever_the_call_does():
-    began = time.perf_counter()
+    began, usual = time.perf_counter(), socket.getdefaulttimeout()
     with pytest.raises(TimeoutError):
         resources._within(0.2, lambda: time.sleep(5))
     assert time.perf_counter() - began < 3
+    assert socket.getdefaulttimeout() == usual
     assert resources._within(5, lambda: 7) == 7
     with pytest.raises(KeyError):
         resources._within(5, lambda: {}["x"])
