@@ -109,12 +109,27 @@ def test_a_ledger_that_cannot_be_written_is_said_and_blocks_nothing(tmp_path, mo
 def test_a_guess_is_a_number_and_can_be_taken_back(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SFT_LEDGER", str(tmp_path / "p.json"))
     monkeypatch.setattr(exercises, "_guesses", {})
-    exercises.predict("01.1", "much")
-    assert "a guess is a number" in capsys.readouterr().out
-    exercises.predict("01.1", 1)
+    for guess in ("much", float("nan"), float("inf")):
+        exercises.predict("01.1", guess)
+        assert "a guess is a number" in capsys.readouterr().out
+    for key in ("01.1", "01.2"):
+        exercises.predict(key, 1)
+        exercises.outcome(key, 2)
+    capsys.readouterr()
     exercises.predict("01.1", None)
     exercises.outcome("01.1", 2)
     assert "You guessed" not in capsys.readouterr().out
+    assert list(exercises.ledger()) == list(json.loads((tmp_path / "p.json").read_text())) == ["01.2"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "3", '{"01.2": {"guess": 1}}'])
+def test_no_guess_leaves_the_ledger_as_it_is(tmp_path, monkeypatch, capsys, content):
+    ledger = tmp_path / "p.json"
+    ledger.write_text(content)
+    monkeypatch.setenv("SFT_LEDGER", str(ledger))
+    exercises.predict("01.1", None)
+    assert capsys.readouterr().out.count("\n") == 1
+    assert ledger.read_text() == content and list(tmp_path.iterdir()) == [ledger]
 
 
 def test_a_solution_that_was_taken_back_is_no_longer_counted(capsys):

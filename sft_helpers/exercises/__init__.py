@@ -1,6 +1,7 @@
 """Your turn: guesses written down before a result, and checks that answer with a hint."""
 
 import json
+import math
 import os
 from importlib import import_module
 from pathlib import Path
@@ -21,14 +22,19 @@ def predict(key, guess=None):
     key : str
         Such as ``"01.2"``.
     guess : float, optional
+        None takes an earlier guess back.
     """
     if guess is None:
         _guesses.pop(key, None)
+        if key in _entries():
+            _write(key, None)
         print(f"Prediction {key}: put your guess in place of None, if you like, and run this cell again.")
         return
     try:
         guess = number(guess)
     except WrongFormError:
+        guess = math.nan
+    if not math.isfinite(guess):
         print(f"Prediction {key}: a guess is a number, such as 0.7.")
         return
     _guesses[key] = guess
@@ -58,10 +64,9 @@ def ledger():
         For each key the guess and what came out, in the order of the lessons; empty where nothing was guessed.
     """
     try:
-        entries = json.loads(_place().read_text(encoding="utf-8"))
-        return {key: (float(entry["guess"]), float(entry["outcome"])) for key, entry in sorted(entries.items())
+        return {key: (float(entry["guess"]), float(entry["outcome"])) for key, entry in sorted(_entries().items())
                 if "outcome" in entry}
-    except (OSError, ValueError, TypeError, AttributeError, KeyError):  # none there, or damaged
+    except (ValueError, TypeError, KeyError):  # damaged
         return {}
 
 
@@ -131,8 +136,17 @@ def _place():
     return Path(os.environ.get("SFT_LEDGER") or LEDGER).resolve()  # a link stays a link
 
 
+def _entries():
+    """Return what the ledger holds; nothing where there is none, or a damaged one."""
+    try:
+        entries = json.loads(_place().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return entries if isinstance(entries, dict) else {}
+
+
 def _write(key, entry):
-    """Write one entry into the ledger; whatever stands in the way is said, and blocks nothing."""
+    """Write one entry into the ledger, None to take it out; whatever stands in the way is said, and blocks nothing."""
     path = _place()
     try:
         if path.exists() and not path.is_file():
@@ -144,12 +158,16 @@ def _write(key, entry):
         except ValueError:
             path.replace(path.with_suffix(".damaged"))  # kept, so that nothing is lost
             ledger = {}
-        ledger[key] = entry
+        if entry:
+            ledger[key] = entry
+        else:
+            ledger.pop(key, None)
         written = path.with_suffix(".new")
         written.write_text(json.dumps(ledger, indent=1) + "\n", encoding="utf-8")
         written.replace(path)
     except OSError as error:
-        print(f"(The guess could not be kept in {path.name}: {error.strerror or error}.)")
+        kept = "kept in" if entry else "taken out of"
+        print(f"(The guess could not be {kept} {path.name}: {error.strerror or error}.)")
 
 
 for _module in sorted(Path(__file__).parent.glob("lesson*.py")):  # each registers its checks

@@ -42,7 +42,9 @@ def _stop_at(stop_at):
         got = plain(stop_at(list(losses), patience)).ravel()
         if got.size != 2:
             return f"give back two numbers, the epoch that is kept and the last one that runs, not {got.size}."
-        kept, last = (int(value) for value in got)
+        if not all(float(epoch).is_integer() for epoch in got):
+            return f"both are numbers of epochs, whole numbers, not {got[0]:g} and {got[1]:g}."
+        kept, last = (int(epoch) for epoch in got)
         if (kept, last) == right:
             continue
         where = f"losses {losses} with a patience of {patience}"

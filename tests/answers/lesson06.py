@@ -65,7 +65,7 @@ RIGHT = {
     "06.1": [norm_rows, by_torch, lambda *given: norm_rows(*given).tolist()],
     "06.2": [count, lambda c: torch.tensor(count(c))],
     "06.3": [hide, hide_by_torch, lambda *given: tuple(np.array(part) for part in hide(*given))],
-    "06.4": [loss_of, loss_by_torch],
+    "06.4": [loss_of, loss_by_torch, lambda C, tau: loss_by_torch(C.astype("float32"), tau)],
 }
 
 WRONG = {
@@ -92,7 +92,8 @@ WRONG = {
              (with_config(num_hidden_layers=lambda c: 1), "that is one block"),
              (lambda c: count(c) - c.num_hidden_layers * (c.hidden_size**2 + c.hidden_size), "four tables"),
              (lambda c: count(c) - 2 * c.hidden_size, "the one of the embeddings"),
-             (with_config(type_vocab_size=lambda c: 3), "every number from the configuration")],
+             (with_config(type_vocab_size=lambda c: 3), "every number from the configuration"),
+             (with_config(vocab_size=lambda c: 50), "every number from the configuration")],
     "06.3": [(lambda ids, chosen, special, mask: (hide(ids, chosen, special, mask)[0], ids), "every token"),
              *((lambda ids, chosen, special, mask, known=known: hide(ids, chosen, special[known], mask),
                 "a special token was hidden") for known in (slice(0), slice(1), slice(1, 2))),

@@ -128,6 +128,11 @@ def no_label(matrix, label):
     return precision, recall, 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
+def unguarded_precision(matrix, label):
+    precision, recall, f1 = scores(matrix, label)
+    return (precision if matrix[:, label].any() else np.nan), recall, f1
+
+
 def move_and_restore(model, x, y):
     training = model.training
     found = move()(model, x, y)
@@ -175,7 +180,7 @@ WRONG = {
              (move(measure=lambda change: change.abs().mean()), "not the mean"), (move(lr=1.0), "learning rate is 0.1"),
              (move(loss=lambda out, y: nn.functional.cross_entropy(out, y, reduction="sum")), "mean over the examples"),
              (move(measure=lambda change: change), "one number is wanted")],
-    "07.3": [(no_label, "that no text has"),
+    "07.3": [(no_label, "that no text has"), (unguarded_precision, "never predicted"),
              (lambda m, k: scores(m, k, swap=True), "changed places"),
              (lambda m, k: [accuracy(m)] * 3, "micro"),
              (lambda m, k: (accuracy(m), *scores(m, k)[1:]), "is the accuracy"),
@@ -192,6 +197,7 @@ WRONG = {
              (lambda w, t, p: (numbers(w), sum(map(len, t)), p), "how many texts"),
              (lambda w, t, p: (numbers(w), tuple(sorted(t)), p), "order of the texts"),
              (lambda w, t, p: (numbers(w), frozenset(t), p), "order of the texts"),
+             (lambda w, t, p: (numbers(w), tuple(dict.fromkeys(t)), p), "repeated text is lost"),
              (lambda w, t, p: (numbers(w), "".join(t), p), "where one text ends"),
              (lambda w, t, p: (numbers(w), " ".join(t), p), "where one text ends"),
              (lambda w, t, p: (sum(float(x.sum()) for x in w), tuple(t), p), "no checksum"),

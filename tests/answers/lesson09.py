@@ -82,6 +82,7 @@ WRONG = {
              (lambda t, steps, warmup, decay: share(t, 20, 4, 5), "wrong"),
              (lambda t, steps, warmup, decay: str(share(t, steps, warmup, decay)), "not text")],
     "09.2": [(all_at_once, "10 rows went through the model at once"),
+             (lambda model, X, y, size: accumulate(model, X, y, size + 1), "5 rows went through"),
              (lambda *given: accumulate(*given, weigh=lambda part, n: 1), "without dividing"),
              (lambda *given: accumulate(*given, weigh=lambda part, n: 1 / 3), "mean of the parts' means"),
              (lambda *given: accumulate(*given, clear="always"), "only the last part"),

@@ -95,6 +95,8 @@ WRONG = {
              (lambda losses, patience: stop_at(losses, patience, late=-1), "one epoch early"),
              (lambda losses, patience: stop_at(losses, patience, better=lambda a, b: a <= b), "an equal loss"),
              (lambda losses, patience: stop_at(losses, patience)[0], "two numbers"),
+             *((lambda losses, patience, kept=kept: (kept, stop_at(losses, patience)[1]), "whole numbers")
+               for kept in (math.nan, math.inf, 3.5)),
              (lambda losses, patience: (stop_at(losses, patience)[0], len(losses)), "nothing stops the run")],
     "11.3": [(lambda labels, count, epsilon: np.eye(count)[labels], "nothing is softened"),
              (lambda labels, count, epsilon: (1 - epsilon) * np.eye(count)[labels]

@@ -21,9 +21,9 @@ def worth(wrong, member, floor=0.0):
     return max(wrong[member].sum() - member.sum() * wrong[~member].mean(), floor)
 
 
-def folds(groups, k):
+def folds(groups, k, largest_first=True):
     sizes, fold_of = [0] * k, {}
-    for group in sorted(set(groups), key=groups.count, reverse=True):
+    for group in sorted(set(groups), key=groups.count, reverse=largest_first):
         fold_of[group] = sizes.index(min(sizes))
         sizes[fold_of[group]] += groups.count(group)
     return [fold_of[group] for group in groups]
@@ -60,7 +60,7 @@ def turn(groups):
 RIGHT = {
     "12.1": [luck, lambda m, n, r, least: torch.tensor(1 - stats.binom.cdf(least - 1, n, r) ** m, dtype=torch.float64)],
     "12.2": [worth, lambda wrong, member: np.float64(worth(wrong, member))],
-    "12.3": [folds, as_they_come],
+    "12.3": [folds, as_they_come, lambda groups, k: folds(groups, k, largest_first=False)],
     "12.4": [estimated, lambda joint, counts: torch.tensor(estimated(joint, counts), dtype=torch.float64)],
 }
 

@@ -22,8 +22,9 @@ def entropy(p, y):
     return -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
 
 
-def standardise(train, new):
-    return (train - train.mean(axis=0)) / train.std(axis=0), (new - train.mean(axis=0)) / train.std(axis=0)
+def standardise(train, new, ddof=0):
+    mean, std = train.mean(axis=0), train.std(axis=0, ddof=ddof)
+    return (train - mean) / std, (new - mean) / std
 
 
 def keep(*saved):
@@ -62,7 +63,7 @@ RIGHT = {
              ([[1, 1], [1, 1]], [0, -1], [1, -2], 0), ([[1, -1], [-1, 1]], [0, 0], [1, 1], 0)],
     "02.1": [lambda n, b, e: math.ceil(n / b) * e],
     "02.2": [lambda w, v, g, lr, mu: (w - lr * (mu * v + g), mu * v + g)],
-    "02.3": [standardise],
+    "02.3": [standardise, lambda train, new: standardise(train, new, ddof=1)],
     "03.1": [keep("not", "never", "no", "n't")],
     "03.2": [unknown_rate],
     "03.3": [masked_mean, lambda values, mask: torch.tensor(masked_mean(values, mask)).unsqueeze(1)],
@@ -107,6 +108,7 @@ WRONG = {
              (lambda w, v, g, lr, mu: (w - lr * v, mu * v + g), "new velocity"),
              (lambda w, v, g, lr, mu: (w - mu * v - lr * g, mu * v + lr * g), "times 0.1"),
              (lambda w, v, g, lr, mu: (w - 0.1 * (0.9 * v + g), 0.9 * v + g), "fixed numbers"),
+             (lambda w, v, g, lr, mu: (w - 0.1 * (mu * v + g), mu * v + g), "fixed numbers"),
              (lambda w, v, g, lr, mu: None, "gives back nothing")],
     "02.3": [(lambda a, b: (standardise(a, a)[0], standardise(b, b)[0]), "own mean and spread"),
              (lambda a, b: standardise(np.vstack([a, b]), b)[0:1] + (b,), "shapes should stay"),
