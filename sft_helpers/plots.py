@@ -87,7 +87,7 @@ def boundary(axis, decide, points, labels, names=("class 0", "class 1"), margin=
     for label, colour, marker in ((0, NEGATIVE, "o"), (1, POSITIVE, "^")):
         chosen = points[labels == label]
         axis.scatter(chosen[:, 0], chosen[:, 1], c=colour, marker=marker, s=28, edgecolors="black",
-                     linewidths=0.5, label=names[label])
+                     linewidths=0.5, label=names[label].replace("$", r"\$"))  # a dollar in a label is a dollar
     axis.grid(False)
 
 
@@ -136,8 +136,8 @@ def word_maps(tables, groups):
     """
     from sklearn.decomposition import PCA
 
-    figure, axes = subplots(1, len(tables), figsize=(9, 4.6))
-    maps = []
+    figure, axes = subplots(1, len(tables), figsize=(9, 4.6), squeeze=False)
+    axes, maps = axes[0], []
     for axis, (title, vectors) in zip(axes, tables.items(), strict=True):
         shown = [(word, look) for look, words in zip(zip(groups, PALETTE, "os^D", strict=False), groups.values(),
                                                      strict=True) for word in words if word in vectors]
@@ -154,7 +154,8 @@ def word_maps(tables, groups):
         axis.margins(0.12)
         maps.append((axis, [word for word, _ in shown], spots, [colour for _, (_, colour, _) in shown]))
     axes[0].set_ylabel("second direction")
-    axes[-1].legend(fontsize=8, loc="best")
+    if maps:
+        maps[-1][0].legend(fontsize=8, loc="best")
     for axis, *named in maps:
         _write_beside(axis, *named)
     return figure
@@ -200,7 +201,7 @@ def neighbours(vectors, word, groups, count=8):
     ----------
     vectors : gensim.models.KeyedVectors
     word : str
-        Where the table lacks it, the figure says so.
+        Where the table lacks it, or holds nothing else, the figure says so.
     groups : dict of str to list of str
         The words of the map, as in ``word_maps``.
     count : int
@@ -213,12 +214,12 @@ def neighbours(vectors, word, groups, count=8):
     from sklearn.decomposition import PCA
 
     figure, (left, right) = subplots(1, 2, figsize=(9, 4.8), width_ratios=[1, 2])
-    if word not in vectors:
-        left.set_title(f"“{word}” is not in this table", parse_math=False)
+    found = vectors.most_similar(word, topn=count) if word in vectors else []
+    if not found:
+        left.set_title(f"“{word}” is {'alone' if word in vectors else 'not'} in this table", parse_math=False)
         left.axis("off")
         right.axis("off")
         return figure
-    found = vectors.most_similar(word, topn=count)
     names = [name for name, _ in found]
     left.barh(names[::-1], [cosine for _, cosine in found[::-1]], color=BLUE)
     left.set_title(f"Next to “{word}” lives “{names[0]}”", parse_math=False)
@@ -447,7 +448,8 @@ def threshold(probabilities, labels, names, at=0.5):
         right.plot(grid, curve, line, label=name)
     right.axvline(at, color=GREY, linewidth=1)
     right.set(title=f"Precision {_percent(precision)}, recall {_percent(recall)}", xlim=(0, 1), ylim=(0, 104),
-              xlabel=f"threshold on the probability of “{names[1]}”", ylabel="score (%)")
+              ylabel="score (%)")
+    right.set_xlabel(f"threshold on the probability of “{names[1]}”", parse_math=False)
     right.legend(loc="lower left")
     return figure
 
@@ -492,7 +494,7 @@ def verdicts(found, chosen, labels, names):
     np.add.at(counts, (labels, found[chosen]), 1)
     _confusion(right, counts, names)
     most = counts.sum(axis=0).argmax()
-    right.set_title(f"{counts.sum(axis=0)[most]} times “{names[most]}”")
+    right.set_title(f"{counts.sum(axis=0)[most]} times “{names[most]}”", parse_math=False)
     return figure
 
 

@@ -31,6 +31,35 @@ def test_a_confusion_matrix_has_the_true_labels_down_and_the_predicted_ones_acro
         assert [tick.get_text() for tick in ticks] == ["bad", "good"]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_label_that_no_text_has_leaves_its_row_white():
+    axis = plots.confusion(np.array([[5, 2], [0, 0]]), ["bad", "good"]).axes[0]
+    assert np.allclose(axis.images[0].get_array(), [[5 / 7, 2 / 7], [0, 0]])
+
+
+@pytest.mark.parametrize("name", ["$\\frac{$", "$5", "$a$"])
+def test_a_dollar_in_a_label_is_a_dollar(name):
+    labels, points, names = np.array([0, 1]), np.array([[0.0, 1.0], [4.0, 2.0]]), ["bad", name]
+    figure, axis = plots.subplots()
+    plots.boundary(axis, lambda places: places[:, 0] / 9, points, labels, names)
+    axis.legend()
+    told = axis.get_legend().get_texts()[1]
+    assert told._preprocess_math(told.get_text()) == (name, False)
+    for other in (figure, plots.verdicts({("mean", "raw"): np.ones(2, dtype=int)}, ("mean", "raw"), labels, names),
+                  plots.threshold(np.array([0.2, 0.8]), labels, names)):
+        plots.png(other)
+
+
+def test_a_threshold_stands_where_it_was_put_and_counts_as_the_second_label():
+    labels, grid = np.array([0, 0, 1, 1]), np.linspace(0.01, 0.99, 99)
+    left, right = plots.threshold(grid[[9, 29, 29, 59]], labels, ["bad", "good"], at=grid[29]).axes
+    assert [int(text.get_text()) for text in left.texts] == [1, 1, 0, 2]
+    assert left.get_title("left") == "75.0 % right at 0.30"
+    assert right.lines[-1].get_xdata() == pytest.approx([0.3, 0.3])
+    curves = {line.get_label(): line.get_ydata()[29] for line in right.lines[:3]}
+    assert curves == pytest.approx({"precision": 200 / 3, "recall": 100, "accuracy": 75})
+
+
 def test_a_boundary_asks_each_place_and_marks_each_class():
     points, labels = np.array([[0.0, 1.0], [4.0, 2.0], [1.0, 3.0]]), np.array([0, 1, 0])
     _figure, axis = plots.subplots()
@@ -69,6 +98,19 @@ def test_training_curves_are_those_of_the_history(metric, kept, score):
     assert [left.get_xlabel(), left.get_ylabel(), right.get_xlabel()] == ["update", "cross-entropy", "epoch"]
 
 
+def test_training_without_validation_is_drawn_on_one_axis():
+    class History:
+        epochs, steps = [{"epoch": 1, "step": 2, "train_loss": 0.7}], [{"step": 1, "loss": 0.8}]
+        metric = "accuracy"
+    axis, = plots.training_curves(History).axes
+    assert [line.get_label() for line in axis.lines] == ["training, each update", "training, mean of the epoch"]
+
+
+def test_a_head_that_listens_to_the_token_itself_is_told_as_such():
+    axis = plots.attention_head(["a", "b"], 0.05 + 0.85 * np.eye(2)[None, None], 0, 0).axes[0]
+    assert axis.get_title("left") == "Layer 0, head 0: 90 % goes to the token itself"
+
+
 def test_axes_are_named_after_what_they_show():
     def names(figure):
         return [(axis.get_xlabel(), axis.get_ylabel()) for axis in figure.axes]
@@ -97,6 +139,24 @@ def test_word_maps_show_the_known_words_in_the_colour_of_their_group():
     places = np.array([part.get_offsets()[0] for part in axis.collections])
     marks = {text.get_text(): text.xy for text in axis.texts}
     assert np.allclose(places, [marks[word] for word in ("soup", "bread", "good", "bad")])
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_map_of_too_few_known_words_says_so():
+    table, other = KeyedVectors(3), KeyedVectors(3)
+    table.add_vectors(["soup", "bread", "good"], np.eye(3, dtype=np.float32))
+    other.add_vectors(["soup", "bread"], np.eye(2, 3, dtype=np.float32))
+    for tables in ({"few": other}, {"one": table, "few": other}):
+        axes = plots.word_maps(tables, {"food": ["soup", "bread"], "verdict": ["good"]}).axes
+        assert [text.get_text() for text in axes[-1].texts] == ["too few of the words are known"]
+    assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["food", "verdict"]
+
+
+def test_a_word_that_is_alone_in_its_table_has_no_neighbours():
+    table = KeyedVectors(3)
+    table.add_vectors(["soup"], np.ones((1, 3), dtype=np.float32))
+    assert plots.neighbours(table, "soup", {"food": ["soup"]}).axes[0].get_title("left") == (
+        "“soup” is alone in this table")
 
 
 def test_words_on_a_map_are_written_apart_and_inside():

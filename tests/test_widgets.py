@@ -50,13 +50,19 @@ def test_a_message_is_answered_and_a_correction_changes_the_answer(chat):
     other = next(intent for intent in assistant.intents if intent != before.intent)
     parts["intent"].value = other
     parts["learn"].click()
-    assert assistant.reply(MINE).intent == other
+    assert assistant.reply(MINE).intent == other and parts["choice"].layout.display == "none"
     assert "after the correction" in parts["log"].value and "1 correction in force" in parts["status"].value
     parts["undo"].click()
     assert assistant.reply(MINE).intents == before.intents
     assert "correction taken back" in parts["log"].value and "0 corrections in force" in parts["status"].value
     parts["undo"].click()
     assert "no correction to take back" in parts["status"].value
+
+
+def test_an_empty_message_gives_nothing_to_go_by(chat):
+    _assistant, parts = chat
+    send(parts, "")
+    assert shown(parts).endswith("nothing to go by")
 
 
 def test_enter_sends_the_text_that_comes_right_after_it(chat):
@@ -203,6 +209,12 @@ def test_a_control_is_heard_when_it_is_let_go_and_the_picture_is_described():
     assert described(parts) == "h = tanh(2·a − 3)"
 
 
+def test_a_neuron_that_weighs_nothing_is_drawn_too():
+    parts = widgets.neuron_knobs()
+    parts["w"].value = 0.0
+    assert described(parts) == "h = sigmoid(0·a + 0)"
+
+
 def test_the_threshold_decides_who_is_taken_for_the_second_label():
     probabilities, labels = np.array([0.1, 0.4, 0.6, 0.6, 0.9]), np.array([0, 1, 0, 1, 1])
     parts = widgets.threshold(probabilities, labels, ["bad", "good"])
@@ -261,6 +273,11 @@ def test_the_bench_shows_words_pieces_numbers_and_mask_of_a_batch(tokenizer):
     boxes = re.findall(r"inline-block;([^']*)'><b>[^<]*</b><br>\d+<br>(\d)", parts["picture"].value)
     assert {("opacity" in look, mask) for look, mask in boxes} == {(False, "1"), (True, "0")}  # padding is faint
     assert "line-through" in parts["picture"].value and "0" in {mask for _, _, mask in bench_of(parts)[1][1]}
+
+
+def test_the_bench_cuts_a_text_where_the_models_do(tokenizer):
+    parts = widgets.tokenizer_bench(("Cold soup.", "word " * 2000), tokenizer, STOP_WORDS)
+    assert [len(pieces) for _, pieces in bench_of(parts)] == [models.MAX_LENGTH] * 2
 
 
 def test_the_static_bench_shows_what_the_live_one_shows(tokenizer, monkeypatch):
