@@ -1,6 +1,7 @@
 """A claim: a sentence of the lesson that is checked where it is printed."""
 
 import inspect
+import re
 import textwrap
 
 PAGE_WIDTH = 96  # characters of output that a rendered page shows without breaking a word
@@ -48,13 +49,13 @@ def claim(sentence, *, holds, applies=True, **numbers):
         print("(This data lacks what the next sentence of the lesson speaks of.)")
         return
     asked = inspect.signature(holds).parameters  # a sentence may show more numbers than it rests on
-    text = sentence.format(**numbers)
+    text, true = re.sub(r"\{.*?\}", "…", sentence), False  # as it is printed where a number is missing
     try:
+        text = sentence.format(**numbers)
         true = bool(holds(**{name: numbers[name] for name in asked}))
     except (ArithmeticError, TypeError, ValueError):  # data of the reader's own may leave a number out
         if _state["binding"]:
             raise
-        true = False
     if _state["binding"] and not true:
         raise ClaimError(f"This claim does not hold here: {text}")
     verdict = "✓" if _state["binding"] else f"{'held' if true else 'not held'} here:"

@@ -257,10 +257,12 @@ def few(rows, per_label, seed):
     Raises
     ------
     ValueError
-        A label has fewer texts.
+        A label has fewer texts, or there are more or fewer numbers than labels.
     """
     random, labels, names = np.random.default_rng([seed, 11]), np.array(rows["label"]), rows.features["label"].names
     counts = per_label if isinstance(per_label, list) else [per_label] * len(names)
+    if len(counts) != len(names):
+        raise ValueError(f"per_label holds {len(counts)} numbers; give one for each of {', '.join(names)}.")
     drawn = []
     for label, count in enumerate(counts):
         there = np.flatnonzero(labels == label)

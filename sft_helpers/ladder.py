@@ -1,5 +1,6 @@
 """The ladder: what each rung scored on the test set, kept so that no stale or foreign figure is mixed in."""
 
+import contextlib
 import json
 import math
 import os
@@ -122,9 +123,10 @@ def known(splits, backbone, seed):
                 found[row["rung"]] = Rung(Interval(row["accuracy"], row["low"], row["high"]),
                                           Interval(*row["ordinary"]), Interval(*pairs), "study")
     for rung in RUNGS:
-        scores = kept.get(_key(rung, content, weights, seed))
-        if scores:
-            found[rung] = Rung(*(Interval(*part) for part in scores))
+        with contextlib.suppress(KeyError, TypeError, ValueError):  # not measured here, or a damaged entry
+            everything, ordinary, pairs = (Interval(*map(float, part))
+                                           for part in kept[_key(rung, content, weights, seed)])
+            found[rung] = Rung(everything, ordinary, pairs)
     return {rung: found[rung] for rung in RUNGS if rung in found}
 
 

@@ -132,7 +132,8 @@ def load_shop(name):
     Raises
     ------
     ShopError
-        A file that is missing, is not TOML, or lacks a part; a reply that names a fact which is not there.
+        A file that is missing, is not TOML, or lacks a part; a reply that names a fact which is not there, or asks for
+        a format of it that it has not.
     ResourceError
         The shipped file was changed.
     """
@@ -215,10 +216,15 @@ def _check_sentence(sentence, facts, where):
     for field in named:
         if field not in facts:
             raise ShopError(f"{where} names {{{field}}}, which is not among the [facts]: {', '.join(facts)}.")
+    try:
+        sentence.format(**facts)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ShopError(f"{where}: a fact cannot be put in as asked ({error}); write nothing but its name between the "
+                        "braces.") from error
 
 
 def _read(path, splits, intents):
-    rows = data.read_csv(path, label_column="intent", label_names=intents, splits=splits)
+    rows = data.read_csv(path, label_column="intent", label_names=intents, splits=splits, least_labels=1)
     data.check_labels_agree(rows, path)
     for row in rows:
         # capitals in the header do no harm; where two differ in nothing else, "sentiment" comes last and is taken

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,13 +42,14 @@ def moved_by(source, how):
     return {name: (cured[name] - weight).abs().max().item() for name, weight in plain.items()}
 
 
-def test_without_cures_it_is_the_courses_own_loop(source):
+@pytest.mark.parametrize("count", [40, 35])  # the last batch is whole, or smaller
+def test_without_cures_it_is_the_courses_own_loop(source, count):
     """The same weights as ``fit`` without weight decay, and the same losses."""
     torch.manual_seed(3)
     model = training_model(source)
-    history = training.fit(model, tiny.texts(40), None, training.Config(
+    history = training.fit(model, tiny.texts(count), None, training.Config(
         epochs=2, batch_size=8, lr=2e-4, head_lr=2e-3, weight_decay=0.0, seed=3))
-    plain = run(source)
+    plain = run(source, rows=tiny.texts(count))
     assert [entry["epoch"] for entry in plain.history] == [1, 2]
     assert [entry["train_loss"] for entry in plain.history] == pytest.approx(
         [entry["train_loss"] for entry in history.epochs], abs=1e-5)
@@ -110,6 +112,10 @@ def test_the_adversarial_step_has_the_length_asked_for_and_raises_the_loss(sourc
         assert loss() < plain
     assert torch.equal(loss(), plain)  # nothing stays behind
     assert not model.backbone.embeddings.word_embeddings._forward_hooks
+
+
+def test_a_text_whose_gradient_is_zero_stays_where_it_is():
+    assert torch.equal(cures.fgm_step(torch.zeros(2, 3, 4), 0.5), torch.zeros(2, 3, 4))
 
 
 def test_the_adversarial_cure_learns_where_the_loss_is_higher_too(source):
@@ -231,6 +237,21 @@ def test_dropout_is_off_unless_asked_for_and_reaches_attention(tmp_path):
     assert len(kept) >= 7 and set(kept) == {0.2}
 
 
+def test_dropout_is_on_in_every_epoch(source, monkeypatch):
+    seen, set_dropout = [], cures.set_dropout
+
+    def note(part, _inputs):
+        if torch.is_grad_enabled():  # not on validation
+            seen.append(part.training)
+
+    def watched(model, share):
+        set_dropout(model, share)
+        next(part for part in model.modules() if isinstance(part, nn.Dropout)).register_forward_pre_hook(note)
+    monkeypatch.setattr(cures, "set_dropout", watched)
+    run(source, epochs=3)
+    assert seen == [True] * 15
+
+
 def test_the_best_weights_are_those_of_the_lowest_validation_loss(source):
     def losses(found):
         return [entry["loss"] for entry in found.history]
@@ -254,6 +275,11 @@ def test_measures_are_scikit_learns(source):
     assert found["f1"] == pytest.approx(f1_score(rows["label"], probabilities.argmax(axis=1), average="macro"))
 
 
+def test_a_certain_mistake_has_a_finite_loss():
+    sure = SimpleNamespace(probabilities=lambda texts: torch.tensor([[1.0, 0.0]] * len(texts)))
+    assert cures.measure(sure, {"text": ["a", "b"], "label": [0, 1]})["loss"] == pytest.approx(-np.log(1e-12) / 2)
+
+
 def test_few_and_mislabelled_texts_are_as_many_as_asked_for():
     rows = tiny.texts(60)
     drawn = cures.few(rows, 7, seed=1)
@@ -262,7 +288,12 @@ def test_few_and_mislabelled_texts_are_as_many_as_asked_for():
     assert list(cures.few(rows, 7, 2)["text"]) != list(drawn["text"])
     places = [list(rows["text"]).index(text) for text in drawn["text"]]
     assert places == sorted(places)
-    assert np.bincount(cures.few(rows, [2, 9], seed=1)["label"]).tolist() == [2, 9]
+    counts = np.bincount(rows["label"]).tolist()
+    for asked in ([2, 9], [2, counts[1]]):
+        assert np.bincount(cures.few(rows, asked, seed=1)["label"]).tolist() == asked
+    for asked in ([2], [2, 2, 0]):
+        with pytest.raises(ValueError, match=f"holds {len(asked)} numbers; give one for each of without, with"):
+            cures.few(rows, asked, seed=1)
     with pytest.raises(ValueError, match="'with' has .* texts; 59 were asked for"):
         cures.few(rows, [1, 59], seed=1)
     wrong, chosen = cures.mislabel(drawn, 0.5, seed=1)

@@ -52,17 +52,21 @@ def test_a_rung_is_known_on_the_same_data_weights_and_seed_alone(store):
     kept = ladder.record("frozen BERT", splits(), PREDICTED, bert, seed=3)
     assert ladder.known(splits(), bert, 3) == {"frozen BERT": kept}
     assert ladder.known(splits(), bert, 4) == ladder.known(splits(), other, 3) == {}
-    assert ladder.known(splits("changed text"), bert, 3) == {}
     relabelled = splits()
     relabelled["train"] = split([0, 1, 0, 1, 1, 0, 1], ["a", "a", "", "", "b", "b", ""])
     assert ladder.known(relabelled, bert, 3) == {}
+    for part in ("train", "validation", "test"):
+        assert ladder.known(DatasetDict({**splits(), part: splits("changed text")[part]}), bert, 3) == {}
 
 
 def test_a_rung_without_bert_holds_whichever_bert_is_at_hand(store):
     ladder.record("TF-IDF", splits(), PREDICTED, None, seed=0)
     assert list(ladder.known(splits(), backbone(store / "bert"), 0)) == ["TF-IDF"]
-    with pytest.raises(ValueError, match="depends on a backbone"):
-        ladder.record("frozen BERT", splits(), PREDICTED, None, seed=0)
+    depending = [rung for rung in ladder.RUNGS if "BERT" in rung or "tuned" in rung]
+    assert tuple(rung for rung in ladder.RUNGS if rung not in depending) == ladder.WITHOUT_BACKBONE
+    for rung in depending:
+        with pytest.raises(ValueError, match="depends on a backbone"):
+            ladder.record(rung, splits(), PREDICTED, None, seed=0)
     with pytest.raises(ValueError, match="no rung 'thawed BERT'"):
         ladder.record("thawed BERT", splits(), PREDICTED, None, seed=0)
 
@@ -87,19 +91,34 @@ def test_what_was_not_measured_here_comes_from_a_study_of_the_same_data_and_back
     assert found["majority"][:3] == ((0.8, 0.7, 0.9), (0.85, 0.75, 0.95), (0.5, 0.4, 0.6))
     assert list(ladder.known(splits(), other, 0)) == ["majority"]  # the other rung was measured with another BERT
     assert ladder.known(splits("changed text"), bert, 0) == {}
+    study["data"]["reviews"]["rungs"][0]["pairs_interval"] = None  # data without pairs
+    ladder.STUDY.write_text(json.dumps(study))
+    assert np.isnan(ladder.known(splits(), bert, 0)["majority"].both_right).all()
     measured = ladder.record("majority", splits(), PREDICTED, None, seed=0)
     assert ladder.known(splits(), bert, 0)["majority"] == measured  # what was measured here goes first
 
 
-def test_a_damaged_or_unwritable_store_blocks_nothing(store, monkeypatch, capsys):
+@pytest.mark.parametrize("damaged", ["[", "[1, 2]"])
+def test_a_damaged_or_unwritable_store_blocks_nothing(store, monkeypatch, capsys, damaged):
     bert = backbone(store / "bert")
-    (store / "kept.json").write_text("[")
+    (store / "kept.json").write_text(damaged)
     assert ladder.known(splits(), bert, 0) == {}
     ladder.record("majority", splits(), PREDICTED, None, seed=0)
     assert list(ladder.known(splits(), bert, 0)) == ["majority"]
     monkeypatch.setenv("SFT_LADDER", str(store / "none" / "kept.json"))
     assert ladder.record("majority", splits(), PREDICTED, None, seed=0).everything.value == 5 / 7
     assert "could not be kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damaged", [3, None, [[0.5, 0.4, 0.6]], [[0.5, 0.4, 0.6]] * 4, [[0.5]] * 3, [["?"] * 3] * 3])
+def test_a_damaged_entry_of_the_store_is_as_good_as_none(store, damaged):
+    bert = backbone(store / "bert")
+    for rung in ("majority", "TF-IDF"):
+        ladder.record(rung, splits(), PREDICTED, None, seed=0)
+    kept = json.loads((store / "kept.json").read_text())
+    kept[next(key for key in kept if key.startswith("majority"))] = damaged
+    (store / "kept.json").write_text(json.dumps(kept))
+    assert list(ladder.known(splits(), bert, 0)) == ["TF-IDF"]
 
 
 def test_the_ladder_is_drawn_from_below_with_its_intervals():

@@ -162,6 +162,8 @@ def own(tmp_path, rows, header="text,intent,sentiment,split"):
     ("a,x,negative,train\nA,y,negative,train\n", "row 2 and row 3: the same text is labelled 'x' and 'y'"),
     ("a,x,neutral,train\nb,y,neutral,train\nc,x,neutral,validation\nd,x,neutral,test\n"
      "e,out_of_scope,neutral,test\ne,out_of_scope,neutral,validation\n", "row 6 and row 7: the same text stands in"),
+    ("a,out_of_scope,neutral,test\n", "every message is 'out_of_scope'; there is nothing to learn"),
+    ("a,x,neutral,train\nb,x,neutral,validation\nc,x,neutral,test\n", "every training row has the label 'x'"),
 ])
 def test_own_messages_are_checked(tmp_path, rows, says):
     with pytest.raises(DataError, match=says):
@@ -207,7 +209,12 @@ GOOD = (DATA / "shops" / "plant_nursery" / "shop.toml").read_text(encoding="utf-
     (lambda s: s.replace("{returns}", "{returns"), "a brace is not closed"),
     (lambda s: s.replace("{returns}", "{}"), r"names {}, which is not among"),
     (lambda s: s.replace("{returns}", "{returns.__class__}"), "which is not among"),
-    (lambda s: s.replace("handover = ", "handing = "), r"\[tone\] lacks 'handover'"),
+    (lambda s: s.replace("{returns}", "{returns:d}"), r"\[replies\] return: .* nothing but its name"),
+    (lambda s: s.replace("{returns}", "{returns!x}"), "nothing but its name"),
+    (lambda s: s.replace("{returns}", "{returns:{width}}"), "nothing but its name"),
+    (lambda s: re.sub('^neutral = ".*"', 'neutral = "{who}"', s, flags=re.M), r"\[tone\] neutral names {who}"),
+    *((lambda s, entry=entry: re.sub(f"^{entry} = ", "mood = ", s, flags=re.M), rf"\[tone\] lacks '{entry}'")
+      for entry in (*messages.SENTIMENTS, "handover")),
     (lambda s: s + "\n[extras]\n", "unknown part 'extras'"),
     (lambda s: s.replace("[facts]", "[facts"), "is not a TOML file"),
     (lambda s: s.replace('stock = "', 'stock = 3 # "', 1), "has to be a text"),
@@ -240,6 +247,31 @@ def test_a_shop_of_ones_own_is_a_folder(tmp_path):
     (tmp_path / "shop.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(messages.ShopError, match="UTF-8"):
         messages.load_shop(tmp_path)
+    (tmp_path / "shop.toml").unlink()
+    (tmp_path / "shop.toml").mkdir()
+    with pytest.raises(messages.ShopError, match="shop.toml cannot be read"):
+        messages.load_shop(tmp_path)
+
+
+def shops_own(tmp_path, rows, header="text,intent,sentiment,split"):
+    own(tmp_path, rows, header).rename(tmp_path / "messages.csv")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("rows", "header", "says"), [
+    ("a,x,neutral,corrections\nb,y,neutral,test\n", "text,intent,sentiment,split", "row 3: unknown label 'y'"),
+    ("a,x,neutral,corrections\nA,x,neutral,test\n", "text,intent,sentiment,split",
+     "row 2 and row 3: the same text stands in 'corrections' and 'test'"),
+    ("a,x,neutral\nb,z,neutral\n", "text,intent,sentiment", "no column 'split'; each message of a shop is for corr"),
+])
+def test_a_shops_own_messages_are_checked(tmp_path, rows, header, says):
+    with pytest.raises(DataError, match=says):
+        messages.load_shop_messages(shops_own(tmp_path, rows, header), intents=["x", "z"])
+
+
+def test_a_shop_may_teach_a_single_intent(tmp_path):
+    parts = messages.load_shop_messages(shops_own(tmp_path, "a,x,neutral,corrections\nb,x,neutral,test\n"))
+    assert [list(part["intent"]) for part in parts.values()] == [["x"], ["x"]]
 
 
 def test_a_changed_shipped_shop_is_refused(tmp_path, monkeypatch):
