@@ -265,8 +265,8 @@ def fit(model, train, validation=None, config=None, checkpoints=None, checkpoint
         A loss that is not finite, a checkpoint of another run, a precision that the device has not, no memory for
         a single example. The model keeps its best weights so far.
     StorageError
-        A checkpoint that cannot be written (a full disk, say; those before it stay whole) or read, or no room for the
-        texts' tokens.
+        A checkpoint that cannot be written (a full disk, say; those before it stay whole) or read, another run that
+        writes into the same folder, or no room for the texts' tokens.
     MemoryError
         No memory for a frozen backbone to read a single text.
 
