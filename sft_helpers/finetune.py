@@ -305,8 +305,8 @@ def _table(head, rows):
 def _confusion(counts, names):
     """The confusion matrix as a table: a browser has the letters of any script, a figure's font has not."""
     def cell(count, share):
-        return f'<td style="background: rgb(0 114 178 / {share:.2f}); color: {"white" if share > 0.6 else "black"}">' \
-               f'{count or ""}</td>'
+        return (f'<td class={"dark" if share > 0.6 else "light"} style="background: rgb(0 114 178 / {share:.2f})">'
+                f'{count or ""}</td>')
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     across = "".join(f"<th scope=col><span>{html.escape(name)}</span></th>" for name in names)
     lines = "".join(f"<tr><th scope=row>{html.escape(name)}</th>{''.join(map(cell, *line))}</tr>"
@@ -328,6 +328,7 @@ table {{ border-collapse: collapse; margin: 1rem 0; font-size: 0.9rem; }}
 th, td {{ text-align: left; padding: 0.25rem 0.8rem; border-bottom: 1px solid #ddd; vertical-align: top; }}
 .confusion {{ display: block; overflow-x: auto; }}
 .confusion td {{ text-align: center; min-width: 1.5rem; border-bottom: 0; padding: 0.3rem; }}
+.confusion td.dark {{ color: white; }}
 .confusion th {{ vertical-align: bottom; }} .confusion th[scope=col] {{ padding: 0.4rem; }}
 .confusion th span {{ writing-mode: vertical-rl; }}
 img {{ max-width: 100%; }} .score {{ font-size: 1.25rem; }}
