@@ -133,6 +133,7 @@ def test_while_a_device_is_at_work_the_next_batch_is_prepared_and_each_once(fold
     assert len(asked_for) == parts
 
 
+@pytest.mark.slow
 def test_what_was_read_ahead_for_a_larger_batch_is_not_used_after_memory_ran_out(folder, monkeypatch):
     expected, on_cpu = run(folder, "all")
     step, full = torch.optim.AdamW.step, [1]

@@ -168,6 +168,7 @@ def test_the_weights_of_one_and_the_description_of_another_model_are_not_taken_f
     assert models.TextClassifier.from_pretrained(tmp_path / "two")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", [
     "CUDA out of memory. Tried", "MPS backend out of memory (MPS allocated: 9 GB",
     "DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory"])

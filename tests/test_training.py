@@ -165,6 +165,7 @@ def test_the_best_weights_are_kept_where_no_file_can_be_written(folder, monkeypa
     assert largest_difference(tiny.weights(expected), tiny.weights(model)) == 0
 
 
+@pytest.mark.slow
 def test_loss_and_f1_can_be_the_measure(folder):
     _model, history = trained(folder, training.Config(epochs=3, batch_size=8, lr=2e-3, metric="loss"))
     assert history.best["loss"] == min(entry["loss"] for entry in history.epochs)
@@ -177,6 +178,7 @@ def test_patience_ends_a_run_that_gains_nothing(folder):
     assert len(history.epochs) == 3 and history.best_epoch == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulation", [2, 3, 8])
 def test_parts_of_a_batch_give_the_batch(still, accumulation):
     whole, _ = trained(still)
@@ -212,6 +214,7 @@ def test_a_rate_of_zero_for_the_head_is_no_missing_rate(still):
     assert moved and not {"head.weight", "head.bias"} & moved
 
 
+@pytest.mark.slow
 def test_without_a_longest_gradient_none_is_shortened(still):
     """A head that answers forty times as loudly makes gradients longer than 1."""
     def run(longest):
@@ -225,6 +228,7 @@ def test_without_a_longest_gradient_none_is_shortened(still):
     assert length > 1.5 and largest_difference(free, bounded) == 0 and largest_difference(free, short) > 1e-6
 
 
+@pytest.mark.slow
 def test_two_runs_are_equal_and_other_seeds_differ(folder):
     first, _ = trained(folder)
     second, _ = trained(folder)
@@ -233,6 +237,7 @@ def test_two_runs_are_equal_and_other_seeds_differ(folder):
     assert largest_difference(tiny.weights(first), tiny.weights(other)) > 1e-4
 
 
+@pytest.mark.slow
 def test_runs_of_both_precisions_in_one_process(folder, capsys):
     config = {**tiny.CONFIG.__dict__, "epochs": 1}
     _model, history = trained(folder, training.Config(**{**config, "precision": "bf16"}))
@@ -244,6 +249,7 @@ def test_runs_of_both_precisions_in_one_process(folder, capsys):
         assert "emulated" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_each_update_drops_other_places_and_the_seed_decides_which(folder):
     """Every batch is the same and nothing is learnt: what differs between the losses is dropout's doing."""
     rows = tiny.texts(1).select([0] * 32)
@@ -389,6 +395,7 @@ class Small(models.TextClassifier):
         return super().forward(input_ids, attention_mask, token_type_ids)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [
     "CUDA out of memory. Tried to allocate 9 GiB", "MPS backend out of memory (MPS allocated: 9 GB",
     "[enforce fail at alloc_cpu.cpp:121] data. DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."])
@@ -404,6 +411,7 @@ def test_out_of_memory_halves_the_part_and_keeps_the_batch(still, capsys, words)
     assert largest_difference(tiny.weights(whole), tiny.weights(model)) < 1e-5
 
 
+@pytest.mark.slow
 def test_no_room_for_one_example_is_said(still):
     model = tiny.classifier(still)
     model.__class__ = Small
@@ -505,6 +513,7 @@ def test_resumed_it_ends_with_the_same_weights_and_history(tmp_path, folder, aft
     assert largest_difference(tiny.weights(whole), tiny.weights(finished)) == 0
 
 
+@pytest.mark.slow
 def test_patience_and_the_best_score_go_on_counting_after_an_interruption(tmp_path, folder):
     config = training.Config(epochs=6, batch_size=8, lr=0.0, head_lr=0.0, patience=2)  # none beats the first
     interrupted(tmp_path, folder, 18, config=config)  # in the third epoch of 8 updates
@@ -530,6 +539,7 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_it_used(tmp_path, fo
     assert not list(tmp_path.glob("*.part")) and len(list(tmp_path.glob("step-*"))) == 2
 
 
+@pytest.mark.slow
 def test_without_any_whole_checkpoint_it_says_so_and_begins_again(tmp_path, folder, capsys):
     interrupted(tmp_path, folder, 3)
     for path in tmp_path.glob("step-*"):
