@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from . import models
 from .storage import digest, weights_digest, write
 
-_remembered, _digests = {}, {}
+_remembered = {}  # key → vectors and their checksum
 
 
 def compute(model, texts, folder=None):
@@ -36,8 +36,9 @@ def compute(model, texts, folder=None):
     texts = models.listed(texts)
     key = digest(weights_digest(model.backbone), models.fingerprint(model.backbone, model.tokenizer), model.pooling,
                  model.max_length, texts)
-    if key in _remembered and digest(_remembered[key]) == _digests[key]:  # else somebody has changed them since
-        return _remembered[key]
+    vectors, checksum = _remembered.get(key, (None, None))
+    if vectors is not None and digest(vectors) == checksum:  # else somebody has changed them since
+        return vectors
     path = Path(folder) / f"features-{key[:32]}.safetensors" if folder else None
     vectors = _read_features(path, key, len(texts)) if path and path.is_file() else None
     if vectors is None:
@@ -45,7 +46,7 @@ def compute(model, texts, folder=None):
                                 max_length=model.max_length)
         if path:
             write({"features": vectors}, {"key": key, "sha256": digest(vectors)}, path)
-    _remembered[key], _digests[key] = vectors, digest(vectors)
+    _remembered[key] = vectors, digest(vectors)
     return vectors
 
 
@@ -117,7 +118,6 @@ def fit_head(vectors, labels, count, C=0.1, weights=None):
 def forget():
     """Free the memory of all features computed so far."""
     _remembered.clear()
-    _digests.clear()
 
 
 def _read_features(path, key, count):
