@@ -1,5 +1,6 @@
 """How the course is tested: no network, no progress bars, notebooks compared as ``tests/nbval_compare.py`` says."""
 
+import gc
 import os
 import tempfile
 import types
@@ -45,6 +46,11 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if isinstance(item, nbval.plugin.IPyNbCell):
             item.compare_outputs = types.MethodType(_compare, item)
+
+
+def pytest_collection_finish():
+    """What has been imported stays: each training run collects garbage first, and need not look through all of it."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -196,15 +196,15 @@ class _Texts:
     """Labelled texts as token ids, kept in a file and handed out in padded batches."""
 
     def __init__(self, rows, model, path):
-        tokenizer, longest = model.tokenizer, model.max_length  # `map` takes a checksum of what the function refers to
+        tokenizer, longest = model.tokenizer, model.max_length
 
         def tokenize(part):
             ids = tokenizer(part["text"], truncation=True, max_length=longest)["input_ids"]
             return {"input_ids": ids, "length": [len(one) for one in ids]}
 
-        try:
-            self.tokens = rows.map(tokenize, batched=True, remove_columns=rows.column_names,
-                                   cache_file_name=str(path)).with_format("numpy")
+        try:  # the file is this run's own; unnamed, `map` takes a checksum of the whole tokenizer to find it again
+            self.tokens = rows.map(tokenize, batched=True, remove_columns=rows.column_names, cache_file_name=str(path),
+                                   new_fingerprint=path.stem).with_format("numpy")
         except OSError as error:
             raise StorageError(f"The tokens could not be written into {path.parent} ({error.strerror or error}); make "
                                "room there, or name another folder in the environment variable TMPDIR.") from error

@@ -110,6 +110,7 @@ def test_a_loop_that_forgets_the_device_fails(folder):
     assert done.returncode and "still on the CPU" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_while_a_device_is_at_work_the_next_batch_is_prepared_and_each_once(folder, accumulation, monkeypatch):
     """What is read ahead is the batch that follows, not one more, and the last batch is followed by none."""

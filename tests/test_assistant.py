@@ -1,5 +1,7 @@
 """The assistant: what it answers, learns, forgets, keeps on disk, and what no text of any kind can break."""
 
+import copy
+import functools
 import inspect
 import json
 import os
@@ -34,14 +36,25 @@ def make():
     return Assistant(resources.find_backbone(), TEXTS, INTENTS, MOODS, messages.load_shop("bicycle_workshop"), 0.6)
 
 
+@functools.cache
+def made():
+    return make()
+
+
+def fresh():
+    """An assistant of one's own; only what none of them changes, BERT and its tokenizer, is the others' too."""
+    first = made()
+    return copy.deepcopy(first, {id(part): part for part in (first._bert, first._tokenizer)})
+
+
 @pytest.fixture(scope="module")
 def shared():
-    return make()
+    return made()
 
 
 @pytest.fixture
 def assistant():
-    return make()
+    return fresh()
 
 
 def test_it_answers_with_the_shops_facts_in_its_tone(shared):

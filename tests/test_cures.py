@@ -42,6 +42,7 @@ def moved_by(source, how):
     return {name: (cured[name] - weight).abs().max().item() for name, weight in plain.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [40, 35])  # the last batch is whole, or smaller
 def test_without_cures_it_is_the_courses_own_loop(source, count):
     """The same weights as ``fit`` without weight decay, and the same losses."""
@@ -63,6 +64,7 @@ def training_model(source):
     return models.TextClassifier(source, NAMES, "all")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [{"dropout": 0.3}, {"l1": 1e-3}, {"l2": 1e-2}, {"label_smoothing": 0.2},
                                  {"class_weights": True}, {"deletion": 0.3}, {"adversarial": 1.0},
                                  {"weight_decay": 1.0}])
@@ -70,6 +72,7 @@ def test_every_cure_changes_the_result(source, how):
     assert moved_by(source, how)["head.weight"] > 1e-6
 
 
+@pytest.mark.slow
 def test_weight_decay_shrinks_matrices_and_leaves_biases(source):
     """With a decay so strong that it rules: matrices get shorter; what the gradients alone do to biases stays small."""
     plain, decayed = tiny.weights(run(source).model), tiny.weights(run(source, {"weight_decay": 50.0}).model)
@@ -84,6 +87,7 @@ def test_weight_decay_shrinks_matrices_and_leaves_biases(source):
     assert norms and all((decayed[name] - plain[name]).abs().max() < 0.01 for name in norms)
 
 
+@pytest.mark.slow
 def test_fewer_layers_leave_the_others_where_they_were(source):
     before = tiny.weights(training_model(source))
     after = tiny.weights(run(source, {"trained_layers": 1}).model)
@@ -118,6 +122,7 @@ def test_a_text_whose_gradient_is_zero_stays_where_it_is():
     assert torch.equal(cures.fgm_step(torch.zeros(2, 3, 4), 0.5), torch.zeros(2, 3, 4))
 
 
+@pytest.mark.slow
 def test_the_adversarial_cure_learns_where_the_loss_is_higher_too(source):
     """One update, written out: the gradients of the texts as they are, and of the texts a step uphill, together."""
     rows = tiny.texts(8)
@@ -139,6 +144,7 @@ def test_the_adversarial_cure_learns_where_the_loss_is_higher_too(source):
     assert torch.isclose(found, model.head.weight, atol=1e-6).double().mean() > 0.95  # Adam's first step goes by signs
 
 
+@pytest.mark.slow
 def test_in_training_the_words_are_moved_along_the_gradient_at_every_update(source, monkeypatch):
     gradients, steps, fgm_step, moved = [], [], cures.fgm_step, cures.moved
     monkeypatch.setattr(cures, "fgm_step", lambda gradient, length: gradients.append(gradient.clone())
@@ -151,6 +157,7 @@ def test_in_training_the_words_are_moved_along_the_gradient_at_every_update(sour
         assert torch.allclose(step.flatten(1).norm(dim=1), torch.tensor(0.7))
 
 
+@pytest.mark.slow
 def test_the_adversarial_cure_works_with_frozen_embeddings_too(source):
     plain, cured = run(source, {"trained_layers": 1}), run(source, {"trained_layers": 1, "adversarial": 1.0})
     assert plain.history[-1]["loss"] != cured.history[-1]["loss"]
@@ -166,6 +173,7 @@ def test_dropping_words_keeps_their_order_and_at_least_one():
     assert cures.drop_words(text, 0.0, random) == text and cures.drop_words("one", 0.9, random) == "one"
 
 
+@pytest.mark.slow
 def test_each_epoch_drops_other_words(source, monkeypatch):
     seen, dice, drop_words = [], [], cures.drop_words
 
@@ -182,6 +190,7 @@ def test_each_epoch_drops_other_words(source, monkeypatch):
     assert 0.4 < after / before < 0.7  # one word always stays
 
 
+@pytest.mark.slow
 def test_the_training_loss_told_is_the_cross_entropy_alone(source):
     still = {"lr": 0.0, "head_lr": 0.0}
     plain, cured = run(source, **still), run(source, {"label_smoothing": 0.4, "l1": 1e-3, "l2": 1e-2}, **still)
@@ -189,6 +198,7 @@ def test_the_training_loss_told_is_the_cross_entropy_alone(source):
         [entry["train_loss"] for entry in plain.history], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_penalties_pull_on_the_matrices_with_their_whole_weight(source, norms):
     """A penalty so strong that nothing else counts: its gradient is 2 · l2 · W on matrices, nothing on the rest."""
     model = run(source, {"l2": 1e4}, lr=0.0, head_lr=0.0).model
@@ -212,6 +222,7 @@ def test_class_weights_are_scikit_learns_balanced_ones():
     assert len(cures._balanced(labels, 4)) == 4  # a label that no text has
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [{"label_smoothing": 0.4}, {"class_weights": True}])
 def test_smoothing_and_class_weights_enter_the_loss_as_asked(source, norms, how):
     """The length of the first gradient, beside that of PyTorch's own loss."""
@@ -228,6 +239,7 @@ def test_smoothing_and_class_weights_enter_the_loss_as_asked(source, norms, how)
     assert norms[0].item() == pytest.approx(expected.item(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_dropout_is_off_unless_asked_for_and_reaches_attention(tmp_path):
     source = tiny.backbone(tmp_path / "model", dropout=0.4)
     twice = [run(source, epochs=1, seed=seed).model for seed in (3, 3)]
@@ -237,6 +249,7 @@ def test_dropout_is_off_unless_asked_for_and_reaches_attention(tmp_path):
     assert len(kept) >= 7 and set(kept) == {0.2}
 
 
+@pytest.mark.slow
 def test_dropout_is_on_in_every_epoch(source, monkeypatch):
     seen, set_dropout = [], cures.set_dropout
 
@@ -252,6 +265,7 @@ def test_dropout_is_on_in_every_epoch(source, monkeypatch):
     assert seen == [True] * 15
 
 
+@pytest.mark.slow
 def test_the_best_weights_are_those_of_the_lowest_validation_loss(source):
     def losses(found):
         return [entry["loss"] for entry in found.history]
@@ -263,6 +277,7 @@ def test_the_best_weights_are_those_of_the_lowest_validation_loss(source):
     assert cures.measure(found.model, tiny.texts(30, seed=1))["loss"] == pytest.approx(min(losses(found)), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_measures_are_scikit_learns(source):
     from sklearn.metrics import accuracy_score, f1_score, log_loss
 

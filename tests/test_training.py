@@ -92,6 +92,7 @@ def test_no_batch_mixes_two_pools(count, pool):
 # ---- what it computes ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_fit_is_the_plain_loop(still):
     """The same updates as a loop written out: AdamW, warm-up and decay, clipping, no decay on biases and norms."""
     config, data = tiny.CONFIG, tiny.texts(60)
@@ -126,6 +127,7 @@ def test_fit_is_the_plain_loop(still):
     assert largest_difference(tiny.weights(model), states[history.best_epoch - 1]) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["linear", "constant"])
 def test_the_rate_rises_and_then_falls_or_stays(still, schedule):
     """What the history tells: the backbone's rate, and the gradient's length before it is shortened."""
@@ -137,6 +139,7 @@ def test_the_rate_rises_and_then_falls_or_stays(still, schedule):
     assert min(step["grad_norm"] for step in history.steps) > 1e-2
 
 
+@pytest.mark.slow
 def test_it_learns_and_keeps_the_best_epoch(folder):
     model, history = trained(folder, training.Config(epochs=12, batch_size=8, lr=2e-3, head_lr=1e-2), train=200)
     validation = tiny.texts(30, seed=1)
@@ -173,6 +176,7 @@ def test_loss_and_f1_can_be_the_measure(folder):
     assert history.best["f1"] == max(entry["f1"] for entry in history.epochs)
 
 
+@pytest.mark.slow
 def test_patience_ends_a_run_that_gains_nothing(folder):
     _model, history = trained(folder, training.Config(epochs=9, batch_size=8, lr=0.0, head_lr=0.0, patience=2))
     assert len(history.epochs) == 3 and history.best_epoch == 1
@@ -186,6 +190,7 @@ def test_parts_of_a_batch_give_the_batch(still, accumulation):
     assert largest_difference(tiny.weights(whole), tiny.weights(parts)) < 1e-5
 
 
+@pytest.mark.slow
 def test_what_is_frozen_stays_and_rests(folder):
     before = tiny.weights(tiny.classifier(folder, trained_layers=1))
     model, _ = trained(folder, trained_layers=1)
@@ -196,6 +201,7 @@ def test_what_is_frozen_stays_and_rests(folder):
     assert not model.backbone.embeddings.training
 
 
+@pytest.mark.slow
 def test_a_frozen_backbone_is_asked_once_for_each_text(folder):
     model = tiny.classifier(folder, trained_layers=0)
     asked = []
@@ -207,6 +213,7 @@ def test_a_frozen_backbone_is_asked_once_for_each_text(folder):
     assert len(asked) == 2 + 1
 
 
+@pytest.mark.slow
 def test_a_rate_of_zero_for_the_head_is_no_missing_rate(still):
     before = tiny.weights(tiny.classifier(still, dropout=0.0))
     model, _ = trained(still, training.Config(**{**tiny.CONFIG.__dict__, "head_lr": 0.0}))
@@ -261,6 +268,7 @@ def test_each_update_drops_other_places_and_the_seed_decides_which(folder):
     assert len({round(loss, 5) for seed in (0, 1) for loss in losses(seed)}) == 8
 
 
+@pytest.mark.slow
 def test_the_quicker_dropout_is_dropout_and_is_taken_back(folder):
     model = tiny.classifier(folder)
     attention = model.backbone.config._attn_implementation
@@ -364,6 +372,7 @@ def test_tokens_that_find_no_room_are_an_error_that_names_the_way_out(folder, mo
 # ---- what goes wrong -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_best(folder):
     model = tiny.classifier(folder)
     config = training.Config(epochs=4, batch_size=8, lr=1e30, head_lr=1e30, warmup=0.0, max_grad_norm=None)
@@ -548,6 +557,7 @@ def test_without_any_whole_checkpoint_it_says_so_and_begins_again(tmp_path, fold
     assert "training starts from the beginning" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("config", "train", "named"), [
     ({"lr": 5e-4}, 60, "lr 0.001 → 0.0005"), ({"epochs": 4}, 60, "epochs 3 → 4"), ({}, 61, "training data")])
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, folder, config, train, named):
@@ -561,6 +571,7 @@ def turned(rows):
     return rows.map(lambda row: {"label": 1 - row["label"]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("train", "validation", "named"), [
     (turned(tiny.texts(60)), tiny.texts(30, seed=1), "training data"),  # the same texts
     (tiny.texts(60), turned(tiny.texts(30, seed=1)), "validation data"),
@@ -582,6 +593,7 @@ def reread(model, how):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["another activation", "cut on the left", "other labels"])
 def test_a_checkpoint_is_refused_where_the_same_weights_are_read_otherwise(tmp_path, folder, how):
     interrupted(tmp_path, folder, 3)
@@ -590,6 +602,7 @@ def test_a_checkpoint_is_refused_where_the_same_weights_are_read_otherwise(tmp_p
                      tmp_path)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_refused_on_top_of_other_weights_of_the_same_shape(tmp_path, folder):
     interrupted(tmp_path / "run", folder, 3)
     shutil.copytree(folder, tmp_path / "other")
@@ -600,6 +613,7 @@ def test_a_checkpoint_is_refused_on_top_of_other_weights_of_the_same_shape(tmp_p
         resumed(tmp_path / "run", tmp_path / "other")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [{"pooling": "cls"}, {"max_length": 16}, {"trained_layers": 1}])
 def test_a_checkpoint_of_another_model_is_refused(tmp_path, folder, how):
     interrupted(tmp_path, folder, 3)
@@ -607,6 +621,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path, folder, how):
         training.fit(tiny.classifier(folder, **how), tiny.texts(60), tiny.texts(30, seed=1), tiny.CONFIG, tmp_path)
 
 
+@pytest.mark.slow
 def test_checkpoints_come_every_so_many_updates_and_after_each_epoch(tmp_path, folder, monkeypatch):
     saved, save = [], storage.Checkpoints.save
     monkeypatch.setattr(storage.Checkpoints, "save", lambda self, step, *rest: saved.append(step) or save(self, step,
@@ -615,6 +630,7 @@ def test_checkpoints_come_every_so_many_updates_and_after_each_epoch(tmp_path, f
     assert sorted(set(saved)) == [3, 6, 8, 9, 12, 15, 16, 18, 21, 24]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_on_top_of_another_frozen_backbone_is_refused(tmp_path, folder):
     config = training.Config(epochs=1, batch_size=8)
     training.fit(tiny.classifier(folder, trained_layers=1), tiny.texts(20), None, config, tmp_path)
@@ -794,6 +810,7 @@ def test_a_model_cut_up_among_two_processes_ends_as_a_whole_one(tmp_path, by_one
 # ---- what other machines and other ends of a run would show --------------------------------------------------
 
 
+@pytest.mark.slow
 def test_numbers_of_numpy_are_taken_and_go_into_a_checkpoint(tmp_path, folder):
     config = training.Config(epochs=np.int64(1), batch_size=np.int32(8), seed=np.uint8(0))
     training.fit(tiny.classifier(folder), tiny.texts(16), None, config, tmp_path)
@@ -816,12 +833,14 @@ def test_a_gradient_that_is_not_finite_stops_the_run_before_the_weights_are_touc
     assert largest_difference(before, tiny.weights(model)) == 0
 
 
+@pytest.mark.slow
 def test_weights_that_the_last_update_threw_out_of_range_are_noticed_on_validation(folder):
     config = training.Config(epochs=1, batch_size=60, lr=1e30, head_lr=1e30, warmup=0.0, max_grad_norm=None)
     with pytest.raises(training.NotFiniteError, match=r"validation loss became .* after update 1 \(epoch 1\)"):
         training.fit(tiny.classifier(folder), tiny.texts(60), tiny.texts(30, seed=1), config)
 
 
+@pytest.mark.slow
 def test_without_validation_the_weights_of_the_last_whole_epoch_are_kept_and_named(folder):
     model, calls = tiny.classifier(folder), []
 
@@ -834,6 +853,7 @@ def test_without_validation_the_weights_of_the_last_whole_epoch_are_kept_and_nam
     assert stop.value.epoch == 1
 
 
+@pytest.mark.slow
 def test_a_frozen_backbones_features_are_trained_on_in_bf16_too(folder):
     config = training.Config(epochs=1, batch_size=8, precision="bf16")
     assert training.fit(tiny.classifier(folder, trained_layers=0), tiny.texts(16), None, config).precision == "bf16"
@@ -854,6 +874,7 @@ def test_one_of_two_instruction_sets_is_enough_for_bf16(monkeypatch):
         assert training.cpu_has_bf16() is (avx or amx)
 
 
+@pytest.mark.slow
 def test_without_validation_the_last_epoch_is_the_best_and_no_gradient_stays(folder):
     model = tiny.classifier(folder)
     history = training.fit(model, tiny.texts(16), None, training.Config(epochs=2, batch_size=8))
@@ -866,6 +887,7 @@ def test_no_examples_is_said(folder):
         training.fit(tiny.classifier(folder), tiny.texts(2).select([]))
 
 
+@pytest.mark.slow
 def test_the_bar_shows_the_newest_loss_and_score(folder, monkeypatch):
     shown, say = [], training._Run._shown
     monkeypatch.setattr(training._Run, "_shown", lambda self: shown.append(say(self)) or shown[-1])
@@ -875,6 +897,7 @@ def test_the_bar_shows_the_newest_loss_and_score(folder, monkeypatch):
     assert [one.get("accuracy") for one in shown] == [None] * 2 + [f"{history.epochs[0]['accuracy']:.3f}"] * 2
 
 
+@pytest.mark.slow
 def test_processes_throw_dice_of_their_own(folder, monkeypatch):
     """Two processes that dropped the same places would have less noise than one with the whole batch."""
     thrown, sequence = [], np.random.SeedSequence

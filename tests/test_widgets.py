@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 from sft_helpers import models, plots, resources, widgets
 from sft_helpers.text import preprocess_text
-from tests.test_assistant import make
+from tests.test_assistant import fresh
 
 MINE = "Is she off the stand?"
 
@@ -18,7 +18,7 @@ MINE = "Is she off the stand?"
 @pytest.fixture
 def chat(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assistant = make()
+    assistant = fresh()
     return assistant, widgets.chat(assistant)
 
 
