@@ -107,11 +107,19 @@ def mcnemar(labels, first, second):
 
 def _right(labels, predictions):
     """The share of runs that are right about each text, shape (n,)."""
+    return np.atleast_2d(_equal(labels, predictions)).mean(axis=0)
+
+
+def _equal(labels, predictions):
+    """Where the two are the same, in the shape of the predictions."""
     labels, predictions = np.asarray(labels), np.asarray(predictions)
-    if labels.ndim != 1 or not len(labels) or predictions.ndim > 2 or predictions.shape[-1:] != labels.shape:
+    if labels.ndim != 1 or not predictions.size or predictions.ndim > 2 or predictions.shape[-1:] != labels.shape:
         raise ValueError(f"labels and predictions must be two equally long lists, got shapes {labels.shape} and "
                          f"{predictions.shape}.")
-    return np.atleast_2d(labels == predictions).mean(axis=0)
+    one, other = labels.flat[0], predictions.flat[0]
+    if isinstance(one, str) != isinstance(other, str):  # never equal, so all would be told as wrong
+        raise ValueError(f"labels and predictions must both be numbers or both be names, not {one!s} and {other!s}.")
+    return labels == predictions
 
 
 def _mean(values, resamples, confidence, seed):
@@ -156,7 +164,7 @@ def both_right(pairs, labels, predictions):
     """
     if not pairs:
         return Interval(*[float("nan")] * 3)
-    right = np.asarray(labels) == np.asarray(predictions)
+    right = _equal(labels, predictions)
     first, second = np.array(pairs).T
     both = right[..., first] & right[..., second]
     return accuracy(np.ones(len(pairs)), both)

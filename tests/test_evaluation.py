@@ -110,11 +110,29 @@ def test_a_differences_interval_follows_what_is_asked_for():
     assert evaluation.difference(labels, first, second, seed=1) != evaluation.difference(labels, first, second)
 
 
+def test_an_interval_is_told_from_below():
+    assert str(evaluation.Interval(0.8, 0.715, 0.96)) == "80.0 % (71.5–96.0)"
+
+
+@pytest.mark.parametrize("score", [evaluation.accuracy, lambda *two: evaluation.difference(*two, two[1]),
+                                   lambda *two: evaluation.mcnemar(*two, two[1]),
+                                   lambda *two: evaluation.both_right([(0, 1)], *two)])
+def test_names_are_not_compared_with_numbers(score):
+    """They are never equal: what ``predict`` gives, held against numbers, would score 0."""
+    for two in (([0, 1], ["no", "yes"]), (["no", "yes"], [0, 1]), ([0, 1], np.array(["no", "yes"], dtype=object))):
+        with pytest.raises(ValueError, match="must both be numbers or both be names, not"):
+            score(*two)
+    assert evaluation.accuracy(["no", "yes"], ["no", "no"]).value == 0.5
+
+
 def test_what_cannot_be_compared_is_said():
     with pytest.raises(ValueError, match="one run with one run"):
         evaluation.mcnemar([0, 1], [0, 1], [[0, 1], [1, 1]])
     with pytest.raises(ValueError, match="equally long"):
         evaluation.accuracy([0, 1], [[[0, 1]]])
+    for pairs in ([0, 1, 1], [[0], [1]], np.zeros((0, 2))):
+        with pytest.raises(ValueError, match="equally long"):
+            evaluation.both_right([(0, 1)], [0, 1], pairs)
     for wrong in ({"resamples": 0}, {"confidence": 95}, {"confidence": 0}, {"confidence": 1}):
         with pytest.raises(ValueError, match="resamples is 1 or more and confidence lies between 0 and 1"):
             evaluation.accuracy([0, 1], [0, 1], **wrong)
