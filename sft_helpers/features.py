@@ -36,10 +36,12 @@ def compute(model, texts, folder=None):
     texts = models.listed(texts)
     key = digest(weights_digest(model.backbone), models.fingerprint(model.backbone, model.tokenizer), model.pooling,
                  model.max_length, texts)
+    path = Path(folder) / f"features-{key[:32]}.safetensors" if folder else None
     vectors, checksum = _remembered.get(key, (None, None))
     if vectors is not None and digest(vectors) == checksum:  # else somebody has changed them since
+        if path and not path.is_file():
+            write({"features": vectors}, {"key": key, "sha256": checksum}, path)
         return vectors
-    path = Path(folder) / f"features-{key[:32]}.safetensors" if folder else None
     vectors = _read_features(path, key, len(texts)) if path and path.is_file() else None
     if vectors is None:
         vectors = models.encode(texts, model.backbone, model.tokenizer, pooling=model.pooling,
@@ -95,12 +97,19 @@ def fit_head(vectors, labels, count, C=0.1, weights=None):
     -------
     Tensor, shape (count, d)
     Tensor, shape (count,)
+
+    Raises
+    ------
+    ValueError
+        A label that is not one of the ``count``.
     """
     x = vectors.double().numpy()
     mean, spread = x.mean(axis=0), x.std(axis=0)
     scale = np.maximum(spread, 1e-3 * np.median(spread))
     scale[scale == 0] = 1.0
     labels = np.asarray(labels)
+    if labels.min() < 0 or labels.max() >= count:  # -1, with which a hub set hides its labels, would be the last one
+        raise ValueError(f"The labels lie between 0 and {count - 1}, not between {labels.min()} and {labels.max()}.")
     all_weights, all_biases = torch.zeros(count, x.shape[1]), torch.full((count,), -1e4)
     if len(np.unique(labels)) == 1:  # nothing to tell apart: it is always this one
         all_biases[labels[0]] = 0.0

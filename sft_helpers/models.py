@@ -2,6 +2,7 @@
 
 import json
 import logging
+from numbers import Integral
 from pathlib import Path
 
 import torch
@@ -42,7 +43,8 @@ def load_tokenizer(backbone):
         Files that are damaged or belong to another model.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(backbone.folder, local_files_only=True)
+        # BERT counts its positions from the left: padding stands on the right, whatever a folder says
+        tokenizer = AutoTokenizer.from_pretrained(backbone.folder, local_files_only=True, padding_side="right")
         config = BertConfig.from_pretrained(backbone.folder, local_files_only=True)
     except Exception as error:  # whatever a damaged JSON file leads to
         raise resources.ResourceError(f"The tokenizer in {backbone.folder} is damaged and cannot be read "
@@ -170,7 +172,7 @@ def encode(texts, model, tokenizer, batch_size=32, pooling="mean", max_length=MA
     MemoryError
         There is no room for a single text; batches for which there is none are halved before.
     TypeError
-        One text instead of a list of them.
+        One text instead of a list of them, or something else than a text in it.
     """
     texts = listed(texts)
     if model.training:
@@ -212,7 +214,11 @@ def listed(texts):
     """Return texts as a list; one text alone, which Python would take for a list of letters, is refused."""
     if isinstance(texts, str):
         raise TypeError(f"A list of texts is needed, not one text; write [{texts[:40]!r}].")
-    return list(texts)
+    texts = list(texts)
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):  # a gap in a table, say
+            raise TypeError(f"Row {row} of the texts holds no text, but {text!r}; leave it out.")
+    return texts
 
 
 def out_of_memory(error):
@@ -251,7 +257,8 @@ class TextClassifier(nn.Module):
     Raises
     ------
     ValueError
-        More layers than the backbone has, an unknown pooling, or more tokens than it has positions.
+        More layers than the backbone has, an unknown pooling, more tokens than it has positions, or labels that are
+        not numbered from 0 on.
     ResourceError
         As ``load_backbone``; also a pooler asked for where the weights have none.
     """
@@ -260,18 +267,20 @@ class TextClassifier(nn.Module):
         super().__init__()
         self.source = backbone
         self.id2label = {int(i): label for i, label in id2label.items()}
+        if sorted(self.id2label) != list(range(len(id2label))) or not id2label:
+            raise ValueError(f"id2label numbers the labels from 0 on, without a gap, and not {list(self.id2label)}.")
         self.tokenizer = load_tokenizer(backbone)
         self.backbone = load_backbone(backbone)
         if pooling not in POOLINGS:
             raise ValueError(f"pooling is one of {', '.join(POOLINGS)}, not {pooling!r}.")
         positions = self.backbone.config.max_position_embeddings
-        if not 2 < max_length <= positions:
+        if not (isinstance(max_length, Integral) and 2 < max_length <= positions):
             raise ValueError(f"max_length lies between 3 and the {positions} positions of '{backbone.name}', "
                              f"not {max_length}.")
         if pooling == "pooler" and self.backbone.pooler is None:
             raise resources.ResourceError(f"The weights of '{backbone.name}' hold no pooler; use pooling 'mean' or "
                                           "'cls'.")
-        self.pooling, self.max_length = pooling, max_length
+        self.pooling, self.max_length = pooling, int(max_length)  # NumPy's would not go into JSON
         self.head = nn.Linear(self.backbone.config.hidden_size, len(self.id2label)).to(self.backbone.device)
         self.train_layers(trained_layers)
 
@@ -288,11 +297,11 @@ class TextClassifier(nn.Module):
             More layers than there are.
         """
         layers = self.backbone.encoder.layer
-        whole = trained_layers == "all"
-        if not whole and not (isinstance(trained_layers, int) and 0 <= trained_layers <= len(layers)):
+        whole = bool(trained_layers == "all")  # a bool of NumPy, where the number is one
+        if not whole and not (isinstance(trained_layers, Integral) and 0 <= trained_layers <= len(layers)):
             raise ValueError(f"trained_layers is 'all' or lies between 0 and the backbone's {len(layers)} layers, not "
                              f"{trained_layers!r}.")
-        self.trained_layers = trained_layers
+        self.trained_layers = trained_layers if whole else int(trained_layers)
         self.backbone.requires_grad_(whole)
         for layer in layers[0 if whole else len(layers) - trained_layers:]:
             layer.requires_grad_(True)

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -225,6 +226,51 @@ def test_dropout_follows_the_layers_that_come_to_be_trained(tmp_path):
     assert model.backbone.embeddings.training
 
 
+def test_padding_stands_on_the_right_whatever_the_tokenizers_folder_says(tmp_path):
+    place = tmp_path / "model"
+    plain = tiny.classifier(place, pooling="cls")
+    settings = place / "tokenizer_config.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "padding_side": "left"}))
+    texts = ["tea", "a good cup of tea and soup"]
+    assert torch.equal(tiny.classifier(place, pooling="cls").probabilities(texts), plain.probabilities(texts))
+
+
+def test_vectors_of_several_depths_stand_end_to_end(tmp_path):
+    model, texts = tiny.classifier(tmp_path), ["tea", "a good cup"]
+    inputs = model.tokenizer(texts, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        hidden = model.backbone.eval()(**inputs, output_hidden_states=True).hidden_states
+    expected = torch.cat([hidden[depth][:, 0] for depth in (2, 0)], dim=1)
+    got = models.encode(texts, model.backbone, model.tokenizer, pooling="cls", depths=(2, 0))
+    assert torch.allclose(got, expected, atol=1e-6) and not torch.allclose(got, expected.roll(32, dims=1), atol=1e-3)
+
+
+@pytest.mark.parametrize("gap", [None, float("nan"), 7])
+def test_a_gap_among_the_texts_is_named(tmp_path, gap):
+    model = tiny.classifier(tmp_path, trained_layers=0)
+    for read in (model.predict, lambda texts: features.compute(model, texts)):
+        with pytest.raises(TypeError, match=f"Row 1 of the texts holds no text, but {gap!r}; leave it out"):
+            read(["good", gap])
+    assert model.predict([]) == []
+
+
+@pytest.mark.parametrize("id2label", [{1: "a", 2: "b"}, {0: "a", 2: "b"}, {}])
+def test_labels_that_are_not_numbered_from_0_on_are_refused(tmp_path, id2label):
+    backbone = tiny.backbone(tmp_path)
+    with pytest.raises(ValueError, match="id2label numbers the labels from 0 on"):
+        models.TextClassifier(backbone, id2label)
+    assert models.TextClassifier(backbone, {1: "b", 0: "a"}).predict(["tea"])[0] in ("a", "b")
+
+
+def test_numbers_of_numpy_are_taken_and_saved(tmp_path):
+    model = tiny.classifier(tmp_path / "bert", trained_layers=np.int64(1), max_length=np.int32(16))
+    model.save_pretrained(tmp_path / "model")
+    again = models.TextClassifier.from_pretrained(tmp_path / "model")
+    assert (again.trained_layers, again.max_length) == (1, 16)
+    with pytest.raises(ValueError, match="max_length lies between 3 and the 512 positions of .* not 16.5"):
+        tiny.classifier(tmp_path / "bert", max_length=16.5)
+
+
 def test_one_text_alone_is_no_list_of_letters(tmp_path):
     model = tiny.classifier(tmp_path, trained_layers=0)
     for read in (model.predict, model.probabilities, lambda text: features.compute(model, text)):
@@ -245,6 +291,16 @@ def test_features_that_were_changed_in_place_are_computed_anew(tmp_path):
     assert torch.equal(features.compute(model, ["tea", "cup"]), kept)
 
 
+def test_features_that_are_remembered_are_written_where_a_folder_is_named_later(tmp_path):
+    model = tiny.classifier(tmp_path / "model", trained_layers=0)
+    features.forget()
+    first = features.compute(model, ["tea", "cup"])
+    features.compute(model, ["tea", "cup"], tmp_path / "kept")
+    model.backbone.register_forward_hook(lambda *_: pytest.fail("computed once more"))
+    features.forget()
+    assert torch.equal(features.compute(model, ["tea", "cup"], tmp_path / "kept"), first)
+
+
 def test_a_file_of_features_that_names_nothing_is_not_used(tmp_path, capsys):
     model = tiny.classifier(tmp_path / "model", trained_layers=0)
     features.forget()
@@ -262,3 +318,10 @@ def test_a_head_for_one_label_or_for_vectors_that_are_all_alike():
     assert (vectors @ weight.T + bias).argmax(dim=1).tolist() == [1] * 4
     weight, bias = features.fit_head(torch.ones(5, 3), [0, 1, 1, 1, 0], 2)
     assert weight.isfinite().all() and (torch.ones(1, 3) @ weight.T + bias).argmax() == 1  # the commoner
+
+
+@pytest.mark.parametrize("labels", [[0, 1, -1], [0, 1, 2]])
+def test_a_head_is_fitted_to_no_label_that_it_has_not(labels):
+    """-1, with which a hub set hides the labels of its test texts, would be the last label."""
+    with pytest.raises(ValueError, match="The labels lie between 0 and 1, not between"):
+        features.fit_head(torch.randn(3, 3), labels, 2)
