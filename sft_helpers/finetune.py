@@ -106,6 +106,11 @@ def main(arguments=None):
     except (data.DataError, resources.ResourceError, training.TrainingError, StorageError, MemoryError,
             ValueError) as error:
         sys.exit(str(error) or "There is not enough memory.")
+    except RuntimeError as error:
+        if not models.out_of_memory(error):
+            raise
+        sys.exit(f"There is not enough memory for the model itself ({environment.device_label()}); end what else uses "
+                 "it, name a smaller --backbone, or set SFT_DEVICE=cpu.")
     except KeyboardInterrupt:
         sys.exit(f"Interrupted. Run the same command again: it goes on from the last checkpoint in "
                  f"{Path(options.output) / 'checkpoints'}, if there is one.")

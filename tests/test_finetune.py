@@ -81,11 +81,12 @@ def run_of(epochs, best_epoch):
                                  epochs=epochs, plot=lambda: plots.subplots()[0])
 
 
-def page_of(splits, probabilities, history):
+def page_of(splits, probabilities, history, **changed):
     """Written from probabilities that are given: no model has to be trained for it."""
-    options = types.SimpleNamespace(mode="full", layers=None, pooling="mean", max_length=2, train="mine.csv",
-                                    backbone="embedded", output="out")
+    options = types.SimpleNamespace(**{"mode": "full", "layers": None, "pooling": "mean", "max_length": 2,
+                                       "train": "mine.csv", "backbone": "embedded", "output": "out", **changed})
     model = torch.nn.Linear(2, 2)
+    model.frozen = torch.nn.Linear(9, 9).requires_grad_(False)
     model.max_length, model.tokenizer = 2, lambda some, max_length, truncation: {
         "input_ids": [text.split()[:max_length] for text in some]}
     return finetune.report(options, training.Config(), splits, history, "test", probabilities,
@@ -114,6 +115,7 @@ def test_the_report_is_right_about_labels_predictions_and_errors():
     assert [re.findall(r">(\d*)</td>", line) for line in re.findall("<tr><th scope=row>(.*?)</tr>", page)] == [
         ["2", "2"], ["1", "2"]]
     assert "would be right for 57.1%" in page  # the commonest training label is calm
+    assert "<td>precision</td><td>bf16</td>" in page and "<td>mode</td><td>full</td>" in page
     for row in (("calm", 4, 4), ("angry", 1, 3), ("all", 5, 7), ("trained weights", 6)):
         assert "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" in page, row
     assert "Of all texts 2 are longer than 2 tokens and were cut there" in page  # one, in both splits
@@ -132,6 +134,30 @@ def test_the_report_keeps_apart_what_is_alike():
     assert re.search(r"test accuracy <b>([\d.]+) %.*macro F1 <b>([\d.]+) %", page).groups() == ("75.0", "42.9")
     assert "<tr><td>2</td><td>0.200</td><td>0.700</td><td>70.0%</td><td>65.0%</td></tr>" in page
     assert "commonest training label would be right for 25.0%" in page and "Kept: epoch 2 of 3" in page
+
+
+def test_the_report_shows_the_worst_errors_and_the_beginning_of_long_texts():
+    texts = ["a" * 390 + "b" * 10 + "c"] + [f"text {i}" for i in range(1, 20)]
+    given = np.linspace(0.01, 0.4, 20)
+    rows = rows_of([0] * 20, texts)
+    page = page_of({"train": rows, "test": rows}, np.column_stack([given, 1 - given]), run_of(EPOCHS, 1), mode="top-k",
+                   layers=3)
+    errors = page.split("Worst errors")[1].split("Settings")[0]
+    assert re.findall(r"<td>([^<]*)</td></tr>", errors) == [texts[0][:400], *texts[1:15]]
+    assert "<td>mode</td><td>top-k, 3 layers</td>" in page
+
+
+def test_every_text_that_was_cut_is_counted():
+    rows = rows_of([0, 1] * 600, ["one two three"] * 1100 + ["one"] * 100)
+    page = page_of({"train": rows, "test": rows.select(range(2))}, np.eye(2), run_of(EPOCHS, 1))
+    assert "Of all texts 1,102 are longer than 2 tokens" in page
+
+
+def test_the_summary_of_the_same_answers_is_the_same():
+    random = np.random.default_rng(5)
+    truth, answers = random.integers(0, 2, (2, 60))
+    first, again = (finetune.summary({"label": truth}, np.eye(2)[answers]) for _ in range(2))
+    assert first == again
 
 
 def test_texts_of_a_single_label_can_be_judged():
@@ -344,6 +370,25 @@ def test_a_run_whose_loss_is_no_number_leaves_its_best_model(files, tmp_path, mo
     assert not (tmp_path / "other" / "model").exists()
 
 
+@pytest.mark.parametrize(("error", "said"), [
+    (MemoryError(), "There is not enough memory."),
+    (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB"), "not enough memory for the model itself"),
+    (MemoryError("There is not enough memory for a single text"), "for a single text")])
+def test_memory_that_is_full_before_the_training_is_one_sentence(files, tmp_path, monkeypatch, error, said):
+    def full(*_):
+        raise error
+    monkeypatch.setattr(models, "TextClassifier", full)
+    with pytest.raises(SystemExit) as end:
+        finetune.main(options(files, tmp_path / "out"))
+    assert said in str(end.value) and "\n" not in str(end.value)
+
+
+def test_a_fault_of_the_program_is_not_taken_for_a_lack_of_memory(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "TextClassifier", lambda *_: torch.ones(2) @ torch.ones(3))
+    with pytest.raises(RuntimeError, match="size"):
+        finetune.main(options(files, tmp_path / "out"))
+
+
 def test_the_confusion_matrix_has_true_labels_down_and_is_shaded_by_their_share():
     page = finetune._confusion(np.array([[9, 1, 0], [2, 0, 2], [0, 0, 0]]), ["退款", "a < b", "late"])
     head, *lines = re.findall("<tr>(.*?)</tr>", page)
@@ -353,6 +398,11 @@ def test_the_confusion_matrix_has_true_labels_down_and_is_shaded_by_their_share(
     assert found == {"退款": [("dark", "0.90", "9"), ("light", "0.10", "1"), ("light", "0.00", "")],
                      "a &lt; b": [("light", "0.50", "2"), ("light", "0.00", ""), ("light", "0.50", "2")],
                      "late": [("light", "0.00", "")] * 3}
+
+
+def test_up_to_forty_labels_have_a_confusion_matrix():
+    rows = rows_of(list(range(40)), names=[f"label {i}" for i in range(40)])
+    assert "<table class=confusion>" in page_of({"train": rows, "test": rows}, np.eye(40), run_of([], 1))
 
 
 def test_of_many_labels_the_report_names_what_is_confused_most():
