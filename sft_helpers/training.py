@@ -10,7 +10,7 @@ import tempfile
 import time
 import types
 from dataclasses import asdict, dataclass, field
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -104,22 +104,25 @@ class Config:
     def __post_init__(self):
         def counts(number):
             return isinstance(number, Integral) and number >= 1
+
+        def real(number, top=math.inf):
+            return isinstance(number, Real) and 0 <= number <= top and number < math.inf
         checks = {"epochs": counts(self.epochs), "batch_size": counts(self.batch_size),
                   "accumulation": counts(self.accumulation) and self.accumulation <= self.batch_size,
-                  "lr": 0 <= self.lr < math.inf,
-                  "head_lr": self.head_lr is None or 0 <= self.head_lr < math.inf,
-                  "weight_decay": 0 <= self.weight_decay < math.inf, "warmup": 0 <= self.warmup <= 1,
+                  "lr": real(self.lr), "head_lr": self.head_lr is None or real(self.head_lr),
+                  "weight_decay": real(self.weight_decay), "warmup": real(self.warmup, 1),
                   "schedule": self.schedule in SCHEDULES,
-                  "max_grad_norm": self.max_grad_norm is None or self.max_grad_norm > 0,
+                  "max_grad_norm": self.max_grad_norm is None or (isinstance(self.max_grad_norm, Real)
+                                                                  and self.max_grad_norm > 0),
                   "patience": self.patience is None or counts(self.patience), "metric": self.metric in METRICS,
-                  "precision": self.precision in PRECISIONS,
+                  "precision": self.precision in PRECISIONS, "bucketing": isinstance(self.bucketing, (bool, np.bool_)),
                   "seed": isinstance(self.seed, Integral) and 0 <= self.seed < 2**32}
         for name, fine in checks.items():
             if not fine:
                 raise ValueError(f"{name} = {getattr(self, name)!r} makes no sense; see help(training.Config).")
-        for name in ("epochs", "batch_size", "accumulation", "patience", "seed"):  # NumPy's would not go into JSON
-            value = getattr(self, name)
-            object.__setattr__(self, name, value if value is None else int(value))
+        for name, value in asdict(self).items():
+            if isinstance(value, np.generic):  # would not go into JSON
+                object.__setattr__(self, name, value.item())
 
 
 @dataclass
@@ -287,6 +290,13 @@ class _Run:
             raise TrainingError("There are no validation examples; give None to train without.")
         if config.patience and validation is None:
             raise TrainingError("patience needs validation examples: without them no epoch is better than another.")
+        if checkpoint_steps is not None and not (checkpoints and isinstance(checkpoint_steps, Integral)
+                                                 and checkpoint_steps >= 1):
+            raise TrainingError(f"checkpoint_steps = {checkpoint_steps!r} makes no sense: it is 1 or more, and goes "
+                                "with a folder for checkpoints.")
+        _check(train, "training", len(model.id2label))
+        if validation is not None:
+            _check(validation, "validation", len(model.id2label))
         self.config, self.began, self.classifier = config, began, model
         device = environment.device()
         precision = _precision(config.precision, device)
@@ -611,6 +621,18 @@ class _Run:
         if self.accelerator.is_main_process:
             print(f"Going on from update {self.step} (epoch {self.epoch + bool(self.in_epoch)}), as the checkpoint "
                   "says.")
+
+
+def _check(rows, name, count):
+    """Refuse rows that cannot be learnt from: what a device would say of them names no row."""
+    if missing := [column for column in ("text", "label") if column not in rows.column_names]:
+        raise TrainingError(f"The {name} data lack the column {missing[0]!r}; rename_column gives another its name.")
+    for row, (text, label) in enumerate(zip(rows["text"][:], rows["label"][:], strict=True)):
+        if not isinstance(text, str):
+            raise TrainingError(f"Row {row} of the {name} data holds no text, but {text!r}; leave it out.")
+        if isinstance(label, bool) or not isinstance(label, Integral) or not 0 <= label < count:
+            raise TrainingError(f"Row {row} of the {name} data has the label {label!r}; those of this model are the "
+                                f"whole numbers from 0 to {count - 1}.")
 
 
 def _trained_weights(module):

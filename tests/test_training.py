@@ -1,5 +1,6 @@
 """The training loop: what it computes, and what it does when something goes wrong."""
 
+import gc
 import math
 import multiprocessing
 import os
@@ -8,14 +9,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from sklearn.metrics import f1_score
 from tokenizers import normalizers
 
 from sft_helpers import environment, features, models, storage, training
@@ -95,8 +100,8 @@ def test_no_batch_mixes_two_pools(count, pool):
 @pytest.mark.slow
 def test_fit_is_the_plain_loop(still):
     """The same updates as a loop written out: AdamW, warm-up and decay, clipping, no decay on biases and norms."""
-    config, data = tiny.CONFIG, tiny.texts(60)
-    model, history = trained(still, train=60)
+    config, data = training.Config(**{**tiny.CONFIG.__dict__, "weight_decay": 0.5}), tiny.texts(60)
+    model, history = trained(still, config)
     plain = tiny.classifier(still)
     lengths = [len(ids) for ids in plain.tokenizer(list(data["text"]), truncation=True, max_length=32)["input_ids"]]
     groups = [{"params": [w], "lr": config.head_lr if name.startswith("head.") else config.lr,
@@ -176,6 +181,50 @@ def test_loss_and_f1_can_be_the_measure(folder):
     assert history.best["f1"] == max(entry["f1"] for entry in history.epochs)
 
 
+def scored(monkeypatch, **scores):
+    """Let the epochs have these validation scores, whatever was learnt."""
+    given = {"accuracy": [0.5] * 9, "f1": [0.5] * 9, "loss": [0.5] * 9, **scores}
+    monkeypatch.setattr(training._Run, "_evaluate",
+                        lambda self, _part: {name: values[self.epoch] for name, values in given.items()})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("metric", "best"), [("accuracy", 1), ("f1", 2), ("loss", 3)])
+def test_the_best_epoch_is_that_of_the_measure_asked_for(folder, monkeypatch, metric, best):
+    scored(monkeypatch, accuracy=[0.9, 0.8, 0.7], f1=[0.7, 0.9, 0.8], loss=[0.9, 0.8, 0.7])
+    _model, history = trained(folder, training.Config(epochs=3, batch_size=30, metric=metric), trained_layers=0)
+    assert history.best_epoch == best
+
+
+@pytest.mark.slow
+def test_validation_scores_are_those_of_the_models_answers(folder):
+    model, rows = tiny.classifier(folder, trained_layers=0), tiny.texts(30, seed=1).sort("label").select(range(22))
+    history = training.fit(model, tiny.texts(60), rows, training.Config(epochs=1, batch_size=8))
+    truth, answers = np.array(["without", "with"])[rows["label"]], np.array(model.predict(rows["text"]))
+    accuracy, f1 = (truth == answers).mean(), f1_score(truth, answers, average="macro")
+    assert (history.best["accuracy"], history.best["f1"]) == pytest.approx((accuracy, f1)) and abs(accuracy - f1) > 0.01
+
+
+@pytest.mark.slow
+def test_a_head_alone_is_trained_at_its_own_rate_and_its_features_are_kept_where_asked(tmp_path, folder):
+    features.forget()
+    config = training.Config(epochs=1, batch_size=8, lr=0.5, head_lr=0.25, warmup=0.0, schedule="constant")
+    history = training.fit(tiny.classifier(folder, trained_layers=0), tiny.texts(16), tiny.texts(8, seed=1), config,
+                           feature_folder=tmp_path)
+    assert [step["lr"] for step in history.steps] == [0.25] * 2
+    assert len(list(tmp_path.glob("features-*.safetensors"))) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bucketing", [True, False])
+def test_texts_of_like_length_share_a_batch_unless_told_otherwise(folder, monkeypatch, bucketing):
+    asked, batches = [], training.batches
+    monkeypatch.setattr(training, "batches", lambda *given: asked.append(given) or batches(*given))
+    training.fit(tiny.classifier(folder, trained_layers=0), tiny.texts(16), None,
+                 training.Config(epochs=2, batch_size=8, seed=3, bucketing=bucketing))
+    assert [given[1:] for given in asked] == [(8, 3, 0, bucketing), (8, 3, 1, bucketing)]
+
+
 @pytest.mark.slow
 def test_patience_ends_a_run_that_gains_nothing(folder):
     _model, history = trained(folder, training.Config(epochs=9, batch_size=8, lr=0.0, head_lr=0.0, patience=2))
@@ -247,11 +296,10 @@ def test_two_runs_are_equal_and_other_seeds_differ(folder):
 @pytest.mark.slow
 def test_runs_of_both_precisions_in_one_process(folder, capsys):
     config = {**tiny.CONFIG.__dict__, "epochs": 1}
-    _model, history = trained(folder, training.Config(**{**config, "precision": "bf16"}))
-    assert history.precision == "bf16" and math.isfinite(history.best["loss"])
-    model, history = trained(folder, training.Config(**config))
-    assert history.precision == "fp32"
-    assert model(**model.tokenizer("a good cup", return_tensors="pt")).dtype == torch.float32
+    for precision, asked in (("bf16", {"precision": "bf16"}), ("fp32", {})):
+        model, history = trained(folder, training.Config(**{**config, **asked}))
+        assert history.precision == precision and math.isfinite(history.best["loss"])
+        assert model(**model.tokenizer("a good cup", return_tensors="pt")).dtype == torch.float32
     if not training.cpu_has_bf16():
         assert "emulated" in capsys.readouterr().out
 
@@ -313,6 +361,12 @@ def test_attention_written_out_is_attention_and_drops_some_of_its_weights(folder
     assert torch.allclose(got, (weights @ value).transpose(1, 2))
 
 
+@pytest.mark.parametrize("count", range(1, 9))
+def test_the_quicker_dropout_has_dice_for_any_number_of_entries(count):
+    assert set(training._dropped(torch.ones(1, count), 0.5).unique().tolist()) <= {0.0, 2.0}
+    assert not training._dropped(torch.ones(1, count), 1).any()
+
+
 def test_of_attention_nothing_is_kept_in_fp32_for_the_backward_pass(folder):
     model = tiny.classifier(folder).train()
     inputs = model.tokenizer(["good", "not so good , and much longer"], padding=True, return_tensors="pt")
@@ -340,10 +394,52 @@ def test_attention_written_out_bears_a_row_that_is_all_padding():
                                    {"precision": "int8"}, {"patience": 0}, {"max_grad_norm": 0.0}, {"lr": math.inf},
                                    {"head_lr": -1.0}, {"head_lr": math.nan}, {"weight_decay": -1.0},
                                    {"weight_decay": math.inf}, {"accumulation": 0}, {"warmup": -0.1}, {"epochs": 2.5},
-                                   {"batch_size": 8.0}, {"accumulation": 1.5}, {"patience": 1.5}, {"seed": 0.5}])
+                                   {"batch_size": 8.0}, {"accumulation": 1.5}, {"patience": 1.5}, {"seed": 0.5},
+                                   {"lr": "1e-4"}, {"lr": None}, {"head_lr": "1e-3"}, {"weight_decay": None},
+                                   {"warmup": "0.1"}, {"max_grad_norm": "1"}, {"max_grad_norm": math.nan},
+                                   {"bucketing": "no"}, {"seed": 2**32}])
 def test_a_setting_that_makes_no_sense_is_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         training.Config(**wrong)
+
+
+@pytest.mark.parametrize("limit", [{"warmup": 0}, {"warmup": 1}, {"accumulation": 32}, {"seed": 2**32 - 1}, {"lr": 0},
+                                   {"max_grad_norm": math.inf}, {"head_lr": None}, {"bucketing": np.bool_(False)}])
+def test_a_setting_at_its_limit_is_taken(limit):
+    assert {**training.Config().__dict__, **limit} == training.Config(**limit).__dict__
+
+
+@pytest.mark.parametrize(("warmup", "rising"), [(0.0, 0), (0.15, 4), (0.1, 2), (1.0, 24)])
+def test_the_warm_up_takes_the_nearest_whole_number_of_updates(warmup, rising):
+    run = types.SimpleNamespace(config=training.Config(epochs=24, warmup=warmup), steps_per_epoch=1)
+    rates = [training._Run._schedule(run, step) for step in range(24)]
+    assert rates[:rising] == pytest.approx(np.arange(1, rising + 1) / (rising + 1))
+    assert rates[rising:] == pytest.approx(np.arange(24 - rising, 0, -1) / (24 - rising) if rising < 24 else [])
+
+
+@pytest.mark.parametrize(("rows", "said"), [
+    ({"text": ["tea", "cup"], "label": [0, 2]}, "Row 1 of the {} data has the label 2; .* numbers from 0 to 1"),
+    ({"text": ["tea", "cup"], "label": [-100, 1]}, "Row 0 of the {} data has the label -100"),
+    ({"text": ["tea", "cup"], "label": ["without", "with"]}, "has the label 'without'"),
+    ({"text": ["tea", "cup"], "label": [0.0, 1.0]}, "has the label 0.0"),
+    ({"text": ["tea", "cup"], "label": [False, True]}, "has the label False"),
+    ({"text": ["tea", "cup"], "label": [1, None]}, "Row 1 of the {} data has the label None"),
+    ({"text": ["tea", None], "label": [0, 1]}, "Row 1 of the {} data holds no text, but None; leave it out"),
+    ({"review": ["tea", "cup"], "label": [0, 1]}, "The {} data lack the column 'text'"),
+    ({"text": ["tea", "cup"], "sentiment": [0, 1]}, "The {} data lack the column 'label'")])
+def test_rows_that_cannot_be_learnt_from_are_named(folder, rows, said):
+    model, good, bad = tiny.classifier(folder), tiny.texts(8), Dataset.from_dict(rows)
+    for name, splits in (("training", (bad, good)), ("validation", (good, bad))):
+        with pytest.raises(training.TrainingError, match=said.format(name)):
+            training.fit(model, *splits, tiny.CONFIG)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 2.5])
+def test_checkpoint_steps_that_would_be_ignored_are_refused(tmp_path, folder, steps):
+    with pytest.raises(training.TrainingError, match=f"checkpoint_steps = {steps} makes no sense: it is 1 or more"):
+        training.fit(tiny.classifier(folder), tiny.texts(8), None, tiny.CONFIG, tmp_path, steps)
+    with pytest.raises(training.TrainingError, match="checkpoint_steps = 3 .* with a folder for checkpoints"):
+        training.fit(tiny.classifier(folder), tiny.texts(8), None, tiny.CONFIG, checkpoint_steps=3)
 
 
 def test_fp16_without_a_gpu_is_refused(folder):
@@ -392,12 +488,12 @@ def test_it_names_damaged_features(folder):
 
 
 class Small(models.TextClassifier):
-    """A device that has room for so many examples only."""
+    """A device that has room for so many examples only, and for twice as many without their gradients."""
 
     room, seen, words = 3, [], "CUDA out of memory. Tried to allocate 9 GiB"
 
     def forward(self, input_ids, attention_mask, token_type_ids=None):
-        if self.training and len(input_ids) > self.room:
+        if len(input_ids) > self.room * (1 if self.training else 2):
             raise RuntimeError(self.words)
         if self.training:
             self.seen.append(len(input_ids))
@@ -513,13 +609,35 @@ def test_resumed_it_ends_with_the_same_weights_and_history(tmp_path, folder, aft
     whole, history = trained(folder)
     interrupted(tmp_path, folder, after)
     model, again = resumed(tmp_path, folder)
-    assert f"Going on from update {after}" in capsys.readouterr().out
+    assert f"Going on from update {after} (epoch {-(-after // 8)})" in capsys.readouterr().out
     assert largest_difference(tiny.weights(whole), tiny.weights(model)) == 0
     assert again.steps == history.steps and again.epochs == history.epochs
     assert again.best_epoch == history.best_epoch
     finished, once_more = resumed(tmp_path, folder)
     assert once_more.steps == history.steps
     assert largest_difference(tiny.weights(whole), tiny.weights(finished)) == 0
+
+
+@pytest.mark.slow
+def test_after_an_interruption_the_best_weights_are_those_of_the_best_epoch(tmp_path, folder, monkeypatch):
+    scored(monkeypatch, accuracy=[0.9, 0.8, 0.7])
+    first, _history = trained(folder, training.Config(**{**tiny.CONFIG.__dict__, "patience": 1}))
+    config = training.Config(**{**tiny.CONFIG.__dict__, "patience": 2})
+    expected, _history = trained(folder, config)
+    assert largest_difference(tiny.weights(expected), tiny.weights(first)) == 0  # both are those of the first epoch
+    interrupted(tmp_path, folder, 11, config=config)
+    model, history = resumed(tmp_path, folder, config)
+    assert history.best_epoch == 1 and largest_difference(tiny.weights(model), tiny.weights(expected)) == 0
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_another_precision_is_refused_though_the_setting_is_the_same(tmp_path, folder, monkeypatch):
+    """Begun on a GPU, where "auto" is bf16, and taken up on a CPU."""
+    config = training.Config(epochs=1, batch_size=8)
+    training.fit(tiny.classifier(folder, trained_layers=0), tiny.texts(8), None, config, tmp_path)
+    monkeypatch.setattr(training, "_precision", lambda *_: "bf16")
+    with pytest.raises(training.TrainingError, match="changed since: precision fp32 → bf16"):
+        training.fit(tiny.classifier(folder, trained_layers=0), tiny.texts(8), None, config, tmp_path)
 
 
 @pytest.mark.slow
@@ -769,12 +887,15 @@ def launched(place, processes, program="tiny.py", last="0"):
 
 
 def agree(place, other):
-    """True if two runs end with the same weights, and had the same loss and length of gradient at every update: the
-    weights alone would not show that an example is counted twice, since clipping and Adam divide a factor out."""
-    steps = [[(step["loss"], step["grad_norm"]) for step in storage.Checkpoints(run / "checkpoints").load()[1]["steps"]]
-             for run in (place, other)]
+    """True if two runs end with the same weights, and had the same losses, and the same length of gradient at every
+    update: the weights alone would not show that an example is counted twice, since clipping and Adam divide a factor
+    out."""
+    states = [storage.Checkpoints(run / "checkpoints").load()[1] for run in (place, other)]
+    steps = [[(step["loss"], step["grad_norm"]) for step in state["steps"]] for state in states]
+    validation = [[entry["loss"] for entry in state["epochs"]] for state in states]
     weights = [load_file(run / "weights.safetensors") for run in (place, other)]
-    return largest_difference(*weights) < 1e-5 and np.allclose(*steps, rtol=1e-4, atol=1e-5)
+    return (largest_difference(*weights) < 1e-5 and np.allclose(*steps, rtol=1e-4, atol=1e-5)
+            and np.allclose(*validation, rtol=1e-4, atol=1e-5))
 
 
 @pytest.fixture(scope="module")
@@ -812,7 +933,8 @@ def test_a_model_cut_up_among_two_processes_ends_as_a_whole_one(tmp_path, by_one
 
 @pytest.mark.slow
 def test_numbers_of_numpy_are_taken_and_go_into_a_checkpoint(tmp_path, folder):
-    config = training.Config(epochs=np.int64(1), batch_size=np.int32(8), seed=np.uint8(0))
+    config = training.Config(epochs=np.int64(1), batch_size=np.int32(8), seed=np.uint8(0), lr=np.float32(1e-3),
+                             bucketing=np.bool_(True))
     training.fit(tiny.classifier(folder), tiny.texts(16), None, config, tmp_path)
     assert list(tmp_path.glob("step-00000002*"))
 
@@ -854,6 +976,17 @@ def test_without_validation_the_weights_of_the_last_whole_epoch_are_kept_and_nam
 
 
 @pytest.mark.slow
+def test_with_validation_the_weights_of_the_best_epoch_are_kept_and_named(folder, monkeypatch):
+    scored(monkeypatch, accuracy=[0.9, 0.8, 0.7])
+    model, calls = tiny.classifier(folder, trained_layers=0), []
+    model.head.register_forward_hook(lambda _part, _given, logits: calls.append(1) or (
+        logits * math.nan if len(calls) > 2 else logits))
+    with pytest.raises(training.NotFiniteError, match=r"update 3 \(epoch 3\).*those of epoch 1") as stop:
+        training.fit(model, tiny.texts(8), tiny.texts(8, seed=1), training.Config(epochs=3, batch_size=8))
+    assert stop.value.epoch == 1
+
+
+@pytest.mark.slow
 def test_a_frozen_backbones_features_are_trained_on_in_bf16_too(folder):
     config = training.Config(epochs=1, batch_size=8, precision="bf16")
     assert training.fit(tiny.classifier(folder, trained_layers=0), tiny.texts(16), None, config).precision == "bf16"
@@ -872,6 +1005,16 @@ def test_one_of_two_instruction_sets_is_enough_for_bf16(monkeypatch):
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda avx=avx: avx)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda amx=amx: amx)
         assert training.cpu_has_bf16() is (avx or amx)
+
+
+@pytest.mark.slow
+def test_a_run_tells_its_seconds_and_leaves_nothing_in_the_folder_for_temporary_files(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    began = time.perf_counter()
+    history = training.fit(tiny.classifier(folder), tiny.texts(8), tiny.texts(8, seed=1), training.Config(epochs=1))
+    assert 0 < history.seconds < time.perf_counter() - began
+    gc.collect()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
