@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import random
+import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,8 @@ class Row:
 
 
 def comparable(text):
-    """Return a text as it is compared with others: case and blanks aside."""
+    """Return a text as it is compared with others: case, blanks and how its accents are encoded aside."""
+    text = unicodedata.normalize("NFC", text)
     return " ".join(text.lower().split())
 
 

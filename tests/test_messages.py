@@ -157,6 +157,7 @@ def own(tmp_path, rows, header="text,intent,sentiment,split"):
 
 @pytest.mark.parametrize(("rows", "says"), [
     ("a,x,negative,train\nb,y,happy,train\n", "row 3: unknown sentiment 'happy'"),
+    ("a,x,negative,train\nb,y,Neutral,train\n", "row 3: unknown sentiment 'Neutral'"),
     ("a,x,negative,train\nb,out_of_scope,neutral,train\n", "row 3: a message of the intent 'out_of_scope' is"),
     ("a,x,negative,train\nb,y,neutral,train\nc,x,neutral,validation\nd,z,neutral,test\n", "unknown label 'z'"),
     ("a,x,negative,train\nA,y,negative,train\n", "row 2 and row 3: the same text is labelled 'x' and 'y'"),
@@ -196,6 +197,9 @@ def test_own_messages_without_a_split_get_one(tmp_path):
     splits = messages.load(own(tmp_path, rows, "text,intent,sentiment"))
     assert {name: len(part) for name, part in splits.items()} == {"train": 28, "validation": 4 + 3, "test": 8 + 3}
     assert messages.OUT_OF_SCOPE not in splits["train"]["intent"]
+    repeated = "Other 0,out_of_scope,neutral\nother 1,out_of_scope,neutral\n"  # equal texts stay together
+    splits = messages.load(own(tmp_path, rows + repeated, "text,intent,sentiment"))
+    assert {name: len(part) for name, part in splits.items()} == {"train": 28, "validation": 4 + 4, "test": 8 + 4}
     again, other = (messages.load(own(tmp_path, rows, "text,intent,sentiment"), seed=seed) for seed in (0, 1))
     assert list(splits["train"]["text"]) == list(again["train"]["text"]) != list(other["train"]["text"])
 
@@ -262,11 +266,21 @@ def shops_own(tmp_path, rows, header="text,intent,sentiment,split"):
     ("a,x,neutral,corrections\nb,y,neutral,test\n", "text,intent,sentiment,split", "row 3: unknown label 'y'"),
     ("a,x,neutral,corrections\nA,x,neutral,test\n", "text,intent,sentiment,split",
      "row 2 and row 3: the same text stands in 'corrections' and 'test'"),
+    ("a,x,neutral,test\nA,z,neutral,test\n", "text,intent,sentiment,split",
+     "row 2 and row 3: the same text is labelled 'x' and 'z'"),
     ("a,x,neutral\nb,z,neutral\n", "text,intent,sentiment", "no column 'split'; each message of a shop is for corr"),
 ])
 def test_a_shops_own_messages_are_checked(tmp_path, rows, header, says):
     with pytest.raises(DataError, match=says):
         messages.load_shop_messages(shops_own(tmp_path, rows, header), intents=["x", "z"])
+
+
+def test_a_shop_and_messages_may_lie_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "shop.toml").write_text(GOOD, encoding="utf-8")
+    assert messages.load_shop("~") == messages.load_shop("plant_nursery")
+    own(tmp_path, "a,x,neutral,train\nb,y,neutral,train\nc,x,neutral,validation\nd,x,neutral,test\n")
+    assert messages.load("~/mine.csv")["train"]["text"][:] == ["a", "b"]
 
 
 def test_a_shop_may_teach_a_single_intent(tmp_path):

@@ -25,10 +25,12 @@ def written(tmp_path, content, name="mine.csv"):
     ("review,label\ngood,a\nbad,b\n", "no column 'text'; the columns are 'review', 'label'"),
     ("text,sentiment\ngood,a\nbad,b\n", "no column 'label'"),
     ("text,label,label\ngood,a,a\nbad,b,b\n", "two columns are named 'label'"),
+    ("Text,TEXT,label\ngood,fine,a\nbad,ugly,b\n", "two columns are named 'Text'"),
     ("text;label\ngood;a\nbad;b\n", "separated by semicolons; save the file with commas"),
     ("text\tlabel\ngood\ta\nbad\tb\n", "separated by tabs"),
     ('text,label\ngood,"a\nb"\nbad,b,c\n', "row 4: 3 columns"),
     ("text,label\ngood,a\nso,a\nSo,b\n", "row 3 and row 4: the same text is labelled 'a' and 'b'"),
+    ("text,label\ncaf\u00e9,a\nCAFE\u0301,b\n", "row 2 and row 3: the same text is labelled 'a' and 'b'"),
     ("text,label,split\nso,a,train\nso,b,train\n", "row 2 and row 3: the same text is labelled"),
     ("text,label\ngood\xe9,a\rsch\xf6n,b\r".encode("latin-1"), "row 2: the text is not UTF-8"),
     ("text,label\ngood,a\n,b\n", "row 3: the text is empty"),
@@ -65,9 +67,13 @@ def test_a_split_column_is_checked(tmp_path, content, says):
         load(written(tmp_path, "text,label,split\n" + content))
 
 
-def test_missing_file():
-    with pytest.raises(DataError, match="nowhere.csv: there is no such file"):
-        load("nowhere.csv")
+def test_missing_file(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for name, where in (("nowhere.csv", "the folder 'here' that this runs in"), ("NOWHERE.CSV", "the folder 'here'"),
+                        (tmp_path / "nowhere.csv", "this path")):
+        with pytest.raises(DataError, match=rf"(?i)nowhere\.csv: there is no such file \(looked from {where}"):
+            load(name)
 
 
 def test_unknown_name_says_what_is_possible():
@@ -91,6 +97,13 @@ def test_every_row_arrives_once(tmp_path):
     assert texts == sorted(f"text number {i}" for i in range(40))
     assert {name: len(rows) for name, rows in found.items()} == {"train": 28, "validation": 4, "test": 8}
     assert found["train"].features["label"].names == ["a", "b"]
+
+
+def test_labels_are_numbered_by_the_alphabet_whichever_comes_first(tmp_path):
+    found = load(written(tmp_path, "text,label\n" + "".join(f"text {i},{'ba'[i % 2]}\n" for i in range(40))))
+    assert found["train"].features["label"].names == ["a", "b"]
+    assert all(label == (int(text.split()[1]) + 1) % 2 for rows in found.values()
+               for text, label in zip(rows["text"], rows["label"], strict=True))
 
 
 def test_the_split_is_stratified_and_fixed_by_its_seed(tmp_path):
@@ -147,9 +160,9 @@ def test_relative_paths_are_relative_to_where_it_runs(tmp_path, monkeypatch):
     assert len(load("mine.csv")["train"]) == 28
 
 
-def test_capitals_in_header_and_split_do_no_harm(tmp_path):
+def test_capitals_and_blanks_in_header_and_split_do_no_harm(tmp_path):
     content = "Text,LABEL,Split\n" + "".join(
-        f"text {i},{'ab'[i % 2]},{('Train', 'train', 'Validation', 'TEST')[i // 2 % 4]}\n" for i in range(40))
+        f"text {i},{'ab'[i % 2]},{('Train', 'train', 'Validation', ' TEST ')[i // 2 % 4]}\n" for i in range(40))
     found = load(written(tmp_path, content))
     assert {name: len(rows) for name, rows in found.items()} == {"train": 20, "validation": 10, "test": 10}
 
@@ -214,6 +227,13 @@ def test_only_the_training_file_needs_two_labels(tmp_path):
     assert load_files(written(tmp_path, GOOD), test=one)["test"]["label"][:] == [0, 0]
     with pytest.raises(DataError, match="one.csv: every row has the label 'a'"):
         load_files(one)
+
+
+def test_a_file_for_a_split_may_say_so_in_a_column(tmp_path):
+    test = written(tmp_path, "text,label,split\nnew,a,test\nnewer,b,test\n", "test.csv")
+    assert list(load_files(written(tmp_path, GOOD), test=test)["test"]["text"]) == ["new", "newer"]
+    with pytest.raises(DataError, match="test.csv, row 2: the column 'split' says 'test', but .* for 'validation'"):
+        load_files(written(tmp_path, GOOD), validation=test)
 
 
 def test_texts_are_checked_across_files(tmp_path):
@@ -286,6 +306,7 @@ def test_minus_one_is_a_label_where_no_names_are_declared_and_not_all_of_test_ha
     ("reviews", {"split_column": "fold"}, "'reviews' have columns and splits of their own"),
     ("someone/set", {"split_column": "fold"}, "'someone/set' has splits of its own"),
     ("someone/set", {"text_column": "said"}, "has no column 'said'.*with text_column=…"),
+    ("someone/set", {"label_column": "stars"}, "has no column 'stars'.*with label_column=…"),
     ("someone/set", {}, "has no column 'sentence'")])
 def test_no_column_that_is_named_is_ignored(hub, monkeypatch, name, given, says):
     hub(train=(["a", "b"], [0, 1]), test=(["c"], [0]))
@@ -300,6 +321,8 @@ def test_no_column_that_is_named_is_ignored(hub, monkeypatch, name, given, says)
     ({"train": (["a", "b"], [0, 1]), "validation": (["c"], [0]), "test": (["d", "e"], [0, None])},
      "row 1 of 'test': the label is missing"),
     ({"train": (["a", " "], [0, 1]), "test": (["c"], [0])}, "row 1 of 'train': the text is empty"),
+    ({"train": (["a", "b"], [0, 1]), "validation": (["c"], [0]), "test": (["d"], [2])},
+     "row 0 of 'test': unknown label '2': no training row has it"),
     ({"train": (["a", "b"], [1, 1]), "test": (["c"], [1]), "validation": (["d"], [1])}, "one label"),
     ({"train": (["a", "b"], [0, 1])}, "neither a labelled test nor a validation split"),
     ({"test": (["a", "b"], [0, 1])}, "no split 'train'")])

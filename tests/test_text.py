@@ -15,6 +15,9 @@ def test_preprocess():
     said = "The soup wasn't cold, it was FROZEN. We left!"
     assert text.preprocess_text(said) == ["the", "soup", "was", "n't", "cold", "it", "was", "frozen", "we", "left"]
     assert text.preprocess_text(said, {"the", "was", "n't"}) == ["soup", "cold", "it", "frozen", "we", "left"]
+    assert text.preprocess_text("Table 7 on the 2nd floor, .5 more. 不") == [
+        "table", "7", "on", "the", "2nd", "floor", "5", "more", "不"]  # numbers and other scripts are kept
+    assert text.preprocess_text("I took the. And left", {"the"}) == ["i", "took", "and", "left"]
     assert text.preprocess_text("") == text.preprocess_text("?! 😀 ...") == []
 
 
@@ -22,6 +25,7 @@ def test_vocabulary_numbers_the_training_words():
     vocabulary = text.Vocabulary([["b", "a"], ["a", "c"]])
     assert vocabulary.words == ["[PAD]", "[UNK]", "a", "b", "c"]
     assert text.Vocabulary([["b", "b", "c"], ["a", "c", "b"]]).words[2:] == ["b", "c", "a"]  # the most frequent first
+    assert text.Vocabulary([["c", "a"], ["a", "b"]]).words[2:] == ["a", "b", "c"]  # equal counts by the alphabet
     assert vocabulary.encode(["c", "new", "a"]) == [4, 1, 2]
     assert vocabulary.decode([4, 1, 2, 0]) == ["c", "[UNK]", "a", "[PAD]"]
     assert "a" in vocabulary and "new" not in vocabulary and len(vocabulary) == 5
