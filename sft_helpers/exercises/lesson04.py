@@ -43,7 +43,8 @@ def _skipgram(function):
         if ("bus", "came") in wide and ("bus", "the") not in wide:
             return ("right for a window of 1, wrong for 2: near the start i − window is negative, and such a slice is "
                     "empty. Begin at max(0, i − window).")
-        if len(wide) != 10:
+        farther = {("the", "came"), ("came", "the"), ("bus", "late"), ("late", "bus")}
+        if set(wide) != right | farther or len(wide) != 10:
             return "right for a window of 1, wrong for 2: the window is how far away a context word may stand."
         twice = as_list(function(["so", "so", "bread"], 1))
         if len(twice) != 4:

@@ -107,6 +107,9 @@ def _hide(hide):
         inputs, labels = (plain(as_list(part)) for part in hide([5, 6], [False, False], [], 1))
         if inputs.tolist() != [5, 6] or labels.tolist() != [-100, -100]:
             return "where nothing is chosen the input stays as it is and there is nothing to guess."
+        inputs, labels = (plain(as_list(part)) for part in hide([7, 1, 9], [True, True, True], [1, 2], 50))
+        if inputs.tolist() != [50, 1, 50] or labels.tolist() != [7, -100, 9]:
+            return "right for these `ids`, wrong for others: go by `special` and `mask_id`, not by place or number."
         return None
     if inputs[0] == mask_id or inputs[-1] == mask_id:
         return "a special token was hidden; [CLS] and [SEP] say nothing that could be guessed."

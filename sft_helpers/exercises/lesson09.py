@@ -177,9 +177,10 @@ def _scaler(scaled_update):
     if halved != scale / 2:
         return ("the update is skipped, and the scale has to be halved, or the next one overflows as well." if
                 halved == scale else f"after an overflow the scale should be half of {scale:g}, not {halved:g}.")
-    lost, kept = ask(torch.tensor([1.0, float("nan"), 1.0]).half())
-    if not np.array_equal(lost, w.numpy()) or kept != scale / 2:
-        return "infinity is noticed, nan is not: torch.isfinite knows both."
+    for unseen, name in ((float("nan"), "nan"), (-float("inf"), "−∞")):
+        lost, kept = ask(torch.tensor([1.0, unseen, 1.0]).half())
+        if not np.array_equal(lost, w.numpy()) or kept != scale / 2:
+            return f"infinity is noticed, {name} is not: torch.isfinite knows all of them."
     small, _ = ask((torch.tensor([1e-6, 1e-6, 1e-6]) * 2.0**16 / 1000).half(), scale=2.0**16, lr=1e6,
                    w=torch.zeros(3))
     if np.allclose(small, 0):

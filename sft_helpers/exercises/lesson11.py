@@ -123,6 +123,8 @@ def _worst_step(worst_step):
     if not torch.allclose(got, right, atol=1e-5):
         length = float(got.flatten(1).norm(dim=1)[0])
         return f"the first text's step is {length:.3f} long, over all its tokens; asked were 0.5, along its gradient."
+    if not torch.allclose(torch.as_tensor(plain(worst_step(gradient, 2.0)), dtype=torch.float32), 4 * right, atol=1e-5):
+        return "right for a length of 0.5, wrong for 2: use the argument `length`."
     gradient[2] = 0
     got = torch.as_tensor(plain(worst_step(gradient, 0.5)), dtype=torch.float32)
     if not torch.isfinite(got).all():

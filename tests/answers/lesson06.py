@@ -95,6 +95,10 @@ WRONG = {
              (with_config(type_vocab_size=lambda c: 3), "every number from the configuration"),
              (with_config(vocab_size=lambda c: 50), "every number from the configuration")],
     "06.3": [(lambda ids, chosen, special, mask: (hide(ids, chosen, special, mask)[0], ids), "every token"),
+             (lambda ids, chosen, special, mask: hide(ids, chosen, special, 103), "wrong for others"),
+             (lambda ids, chosen, special, mask: hide(ids, chosen, [101, 102], mask), "wrong for others"),
+             (lambda ids, chosen, special, mask: hide(ids, [c and 0 < k < len(ids) - 1 for k, c in enumerate(chosen)],
+                                                      [], mask), "wrong for others"),
              *((lambda ids, chosen, special, mask, known=known: hide(ids, chosen, special[known], mask),
                 "a special token was hidden") for known in (slice(0), slice(1), slice(1, 2))),
              *((lambda ids, chosen, special, mask, known=known: (

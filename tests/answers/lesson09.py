@@ -1,5 +1,7 @@
 """Right and wrong answers to the exercises of lesson 09, each wrong one with a part of its hint."""
 
+import math
+
 import numpy as np
 import torch
 
@@ -113,6 +115,7 @@ WRONG = {
              (lambda w, g, scale, lr: scaled(w, g, scale, lr, factor=0), "half of 1024"),
              (lambda w, g, scale, lr: scaled(w, g, scale, -lr), "uphill"),
              (lambda w, g, scale, lr: scaled(w, g, scale, lr, finite=lambda g: not torch.isinf(g).any()), "nan is not"),
+             (lambda w, g, scale, lr: scaled(w, g, scale, lr, finite=lambda g: (g < math.inf).all()), "−∞ is not"),
              (lambda w, g, scale, lr: (scaled(w, g, scale, lr, finite=lambda g: not torch.isinf(g).any())[0],
                                        scaled(w, g, scale, lr)[1]), "nan is not"),
              (lambda w, g, scale, lr: (scaled(w, g, scale, lr)[0], scale if torch.isnan(g).any() else

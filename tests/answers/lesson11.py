@@ -117,6 +117,7 @@ WRONG = {
              (in_place, "has been changed"),
              (lambda gradient, length: worst_step(gradient, length)[0], "the gradient's shape"),
              (lambda gradient, length: worst_step(gradient, 1.0), "is 1.000 long"),
+             (lambda gradient, length: worst_step(gradient, 0.5), "use the argument `length`"),
              (lambda gradient, length: worst_step(gradient, length if gradient[2].any() else 0), "the others move"),
              (lambda gradient, length: worst_step(gradient + (gradient == 0), length), "that text stays")],
 }
