@@ -20,6 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.validator import iter_validate
 
@@ -34,7 +35,9 @@ MODULES = sorted(path for folder in ("sft_helpers", "tests", "tools", "benchmark
 
 TAGS = {"parameters", "setup", "claim", "exercise", "predict", "hide-input", "remove-cell", "gpu",
         "nbval-ignore-output", "nbval-skip", "nbval-raises-exception"}
-MACHINE_PATH = re.compile(r"(?<![\w.:/])/(root|home|tmp|usr|opt|var|work|Users|content)/|\b[A-Z]:\\")
+MACHINE_PATH = re.compile(r"(?<![\w.:/])/(root|home|tmp|usr|opt|var|work|mnt|media|private|Volumes|kaggle|Users|"
+                          r"content)/|\b[A-Z]:[\\/]|\bfile:///")
+SECRET = re.compile(r"\b(hf_[A-Za-z0-9]{30,}|sk-[\w-]{20,}|gh[pousr]_\w{30,}|AKIA[0-9A-Z]{16})|PRIVATE KEY-----")
 NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?!\w)")
 NUMERIC_FORMAT = re.compile(r"[+,%\d.]*[dfeg%,]")
 # "optimizer" and "tokenizer" are the field's names for two things and stay; what they do is spelt as the rest
@@ -154,16 +157,37 @@ def stored_outputs_come_from_one_run_from_top_to_bottom(page):
 @rule()
 def a_code_cell_that_shows_something_kept_its_output(page):
     """nbval passes a notebook without outputs; a print or a figure without one would be such a hole."""
-    speaking = re.compile(r"^(print|claim|plots\.show|exercises\.(check|progress)|predict)\(", re.M)
-    yield from (first_line(cell) for cell in page.code if speaking.search(cell.source) and not cell.outputs)
+    for cell in page.code:
+        calls = calls_that_are_made(cell.source)
+        pictures = sum("image/png" in output.get("data", {}) for output in cell.outputs)
+        if calls & SPEAKING and not (said(cell) or pictures) or pictures < (calls & Counter(["plots.show"])).total():
+            yield first_line(cell)
+
+
+SPEAKING = Counter(["print", "claim", "plots.show", "exercises.check", "exercises.progress", "predict"])
+
+
+def calls_that_are_made(source):
+    """Count the calls that are statements of their own, in loops and blocks as well, not in functions or conditions."""
+    found, statements = Counter(), ast.parse(without_shell(source)).body
+    while statements:
+        statement = statements.pop()
+        if isinstance(statement, ast.For | ast.While | ast.With | ast.Try):
+            statements += statement.body
+        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            found[ast.unparse(statement.value.func)] += 1
+    return found
 
 
 @rule()
 def outputs_are_clean(page):
     traces = {"a path of this machine": MACHINE_PATH, "a warning": re.compile("Warning"),
-              "the remains of a progress bar": re.compile(r"\d+%\|"), "an address in memory": re.compile(" at 0x")}
+              "the remains of a progress bar": re.compile(r"\d+%\|"), "an address in memory": re.compile(" at 0x"),
+              "an error": re.compile(r"Traceback \(most|^ERROR:", re.M)}
     for cell in page.code:
         for output in cell.outputs:
+            if output.get("execution_count", cell.execution_count) != cell.execution_count:
+                yield f"{first_line(cell)} shows what another run counted"
             if output.output_type == "error" or output.get("name") == "stderr":
                 yield f"{first_line(cell)} ends in an error or writes to stderr"
         for name, trace in traces.items():
@@ -175,6 +199,22 @@ def outputs_are_clean(page):
 def sources_name_no_path_of_a_machine(page):
     for cell in page.cells:
         if "setup" not in cell.metadata.get("tags", []) and MACHINE_PATH.search(cell.source):
+            yield first_line(cell)
+
+
+@rule()
+def no_secret_is_written_down(page):
+    yield from (first_line(cell) for cell in page.cells
+                if any(map(SECRET.search, [cell.source, *(texts(cell) if cell.cell_type == "code" else ())])))
+
+
+@rule()
+def no_error_is_passed_over_in_silence(page):
+    for cell in page.code:
+        handlers = [node for node in ast.walk(ast.parse(without_shell(cell.source)))
+                    if isinstance(node, ast.ExceptHandler)]
+        silent = [all(isinstance(part, ast.Pass | ast.Continue) for part in node.body) for node in handlers]
+        if any(silent) or re.search(r"^%%capture|\|\| true$|\bsuppress\(", cell.source, re.M):
             yield first_line(cell)
 
 
@@ -234,11 +274,13 @@ def pictures_have_alt_text(page):
     for cell in page.code:
         for output in cell.outputs:
             for kind in output.get("data", {}):
-                if kind.startswith("image/") and len(output.metadata.get(kind, {}).get("alt", "")) <= 30:
+                if kind.startswith("image/") and len(output.metadata.get(kind, {}).get("alt", "").strip()) <= 30:
                     yield first_line(cell)
     for cell in page.markdown:
         yield from (f"{first_line(cell)}: {target}" for alt, target in re.findall(r"!\[(.*?)\]\((.+?)\)", cell.source)
                     if len(alt) <= 30 and not target.endswith("/colab-badge.svg"))
+        yield from (f"{first_line(cell)}: {tag}" for tag in re.findall(r"<img\b[^>]*>", cell.source)
+                    if not re.search(r"\balt=(['\"])[^'\"]{30,}\1", tag))
 
 
 @rule()
@@ -356,6 +398,20 @@ def faults_of_claim(call, printed):
         asked = {argument.arg for argument in holds.args.args} & used
         if all(isinstance(given.get(name), ast.Constant) for name in asked):
             yield "it holds whatever was measured"
+        elif holds_of_anything(holds):
+            yield "it holds of any numbers"
+    else:
+        yield "its condition is not written out where it stands"
+
+
+def holds_of_anything(holds):
+    """Whether a claim's condition is true of numbers drawn at random, again and again; of words or lists it says no."""
+    drawn = np.random.default_rng(0).choice([-1e6, -1.0, -0.1, 0.0, 0.3, 1.0, 1e6], (100, len(holds.args.args)))
+    ask = eval(compile(ast.Expression(holds), "claim", "eval"), {"np": np})
+    try:
+        return all(ask(*numbers) for numbers in drawn)
+    except Exception:
+        return False
 
 
 @rule(lessons_from="01")
@@ -401,6 +457,8 @@ def predictions_are_left_open_and_keys_belong_to_the_lesson(page):
 @rule(lessons_from="01")
 def exercises_run_unsolved_and_have_a_solution(page):
     exercises = page.tagged("exercise")
+    yield from (f"{first_line(cell)} lacks the tag" for cell in page.code
+                if "exercises.check(" in cell.source and cell not in exercises)
     if len(exercises) < 3:
         yield f"{len(exercises)} exercises"
     yield from (f"{first_line(cell)} does not say that it was not tried yet" for cell in exercises
@@ -409,6 +467,7 @@ def exercises_run_unsolved_and_have_a_solution(page):
     solution = page.root / "notebooks" / "solutions" / page.path.name
     solved = solution.is_file() and {key for cell in Page(solution).code
                                      for key in re.findall(r"Exercise ([\d.]+): solved ✓", said(cell))}
+    yield from (key for key in wanted if not key.startswith(page.number + "."))
     if wanted != solved:
         yield f"exercises {sorted(wanted)}, solved {sorted(solved or [])}"
 
@@ -421,7 +480,9 @@ def links_lead_somewhere(page):
 
 def broken_links(path, markdown, root):
     """Yield the links to files and headings of the course that lead nowhere."""
-    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", " ", without_listings(markdown))):
+    prose = re.sub(r"`[^`\n]*`", " ", without_listings(markdown))
+    links = r"""\]\(([^)\s]+)(?:\s+"[^"]*")?\)|^\[[^\]]+\]:\s*(\S+)|(?:href|src)=["']([^"']+)"""
+    for target in ("".join(found) for found in re.findall(links, prose, re.M)):
         if re.match(r"(https?|mailto):", target):
             continue
         name, _, anchor = target.partition("#")
@@ -455,9 +516,14 @@ def american(prose):
     return [found.group() for found in AMERICAN.finditer(prose)]
 
 
+def without_shell(source):
+    """A cell without a notebook's calls of the shell and its magics, which Python cannot read."""
+    return re.sub(r"^(\s*)[!%].*$", r"\1pass", source, flags=re.M)
+
+
 def american_in_code(source):
     """Look into comments and into strings of several words, without names, styles and (in capitals) titles of works."""
-    source = re.sub(r"^(\s*)[!%].*$", r"\1pass", source, flags=re.M)  # a notebook's calls of the shell
+    source = without_shell(source)
     kinds = (tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", None))
     found = [token.string for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type in kinds]
     prose = (re.sub(r"`[^`]*`|https?:\S+|[\w-]+:[\w{]\S*|\{[^{}]*\}", " ", text)
@@ -699,16 +765,32 @@ PLANTED = [
         "a cell not run": cell(FIGURE, execution_count=None)}),
     ("a_code_cell_that_shows_something_kept_its_output", {
         "a print cleared": cell(OUTCOME, outputs=[]),
+        "a print that shows nothing": output(OUTCOME, text=""),
+        "a print in a loop cleared": cell(OUTCOME, source='outcome("03.1", 2)\nfor n in y:\n    print(n)', outputs=[]),
+        "a figure cleared beside a print": cell(OUTCOME, source='outcome("03.1", 2)\nprint("two")\nplots.show(curves)'),
         "a figure cleared": cell(FIGURE, outputs=[])}),
     ("outputs_are_clean", {
         **{text: output(OUTCOME, text=text) for text in ("read /home/me/x", r"read C:\Users\me", "a FutureWarning",
-                                                         " 40%|####    | 2/5", "<object at 0x7f>")},
+                                                         " 40%|####    | 2/5", "<object at 0x7f>", "in C:/data/x",
+                                                         "Traceback (most recent call last):", "ERROR: no pip")},
+        "the value of another run": cell(OUTCOME, outputs=[
+            nbformat.v4.new_output("execute_result", {"text/plain": "two"}, execution_count=99)]),
         "stderr": output(OUTCOME, name="stderr"),
         "an error": cell(OUTCOME, outputs=[
             nbformat.v4.new_output("error", ename="ValueError", evalue="", traceback=[])])}),
     ("sources_name_no_path_of_a_machine", {
-        "in code": replace(OUTCOME, "print(", 'open("/home/me/x")\nprint('),
+        **{path: replace(OUTCOME, "print(", f'open("{path}")\nprint(')
+           for path in ("/home/me/x", "C:/Users/me/x", "/mnt/data/x", "file:///home/me/x")},
         "in prose": replace(GUESS, "The colour", r"Look into C:\data. The colour")}),
+    ("no_secret_is_written_down", {
+        **{kind: replace(OUTCOME, "print(", f'login("{kind}{"aB3" * 12}")\nprint(') for kind in ("hf_", "sk-", "ghp_")},
+        "shown": output(OUTCOME, text="hf_" + "aB3" * 12),
+        "in prose": replace(GUESS, "The colour", f"Log in with AKIA{'A2' * 8}. The colour")}),
+    ("no_error_is_passed_over_in_silence", {
+        "an exception": replace(OUTCOME, "print(", "try:\n    train()\nexcept Exception:\n    pass\nprint("),
+        "suppressed": replace(OUTCOME, "print(", "with suppress(Exception):\n    train()\nprint("),
+        "captured": replace(OUTCOME, "outcome(", "%%capture\noutcome("),
+        "in the shell": replace(OUTCOME, "print(", "!pip install sft || true\nprint(")}),
     ("metadata_is_tidy", {
         "state of widgets": change(lambda lesson: lesson.metadata.update(widgets={})),
         "another kernel": change(lambda lesson: lesson.metadata.kernelspec.update(name="my-env")),
@@ -732,6 +814,8 @@ PLANTED = [
     ("pictures_have_alt_text", {
         "none": output(FIGURE, metadata={}),
         "a word": change(lambda lesson: lesson.cells[FIGURE].outputs[0].metadata["image/png"].update(alt="curves")),
+        "blanks": change(lambda lesson: lesson.cells[FIGURE].outputs[0].metadata["image/png"].update(alt=" " * 40)),
+        "in HTML": replace(GUESS, "The colour", '<img src="../README.md" alt="plot"> The colour'),
         "a vector graphic": output(FIGURE, data={"image/svg+xml": "<svg/>"}),
         "in prose": replace(GUESS, "The colour", "![plot](plot.png)")}),
     ("code_fits_on_a_page", {
@@ -779,7 +863,10 @@ PLANTED = [
         "an empty field": replace(WORD, "are alike.", "are ?."),
         "not held": replace(CLAIM, "✓ Of", "not held here: Of"),
         "a number typed in": replace(CLAIM, "share=right.mean()", "share=0.75"),
-        "always true": replace(CLAIM, "share > 0.5", "True")}),
+        "always true": replace(CLAIM, "share > 0.5", "True"),
+        **{condition: replace(CLAIM, "share > 0.5", condition)
+           for condition in ("share > 0.5 or True", "share == share", "share ** 2 >= 0", "(share > 0.5,)")},
+        "a condition from elsewhere": replace(CLAIM, "lambda share: share > 0.5", "always")}),
     ("a_number_in_the_summary_is_printed_by_a_claim", {
         "another number": replace(SUMMARY, "75 %", "76 %"),
         "a rounded number": replace(SUMMARY, "75 %", "74.9 %")}),
@@ -795,11 +882,19 @@ PLANTED = [
         "no prediction": tag(PREDICTION)}),
     ("exercises_run_unsolved_and_have_a_solution", {
         "two exercises": change(lambda lesson: lesson.cells.pop(EXERCISE)),
+        "a fourth one without tag": change(lambda lesson: lesson.cells.insert(
+            EXERCISE, code('exercises.check("03.4", None)', "Exercise 03.4: not tried yet"))),
+        "another lesson's key": lambda lesson, solution: (
+            replace(EXERCISE, "03.1", "02.1")(lesson, None), replace(1, "03.1", "02.1")(solution, None),
+            solution.cells[1].outputs[0].update(text="Exercise 02.1: solved ✓")),
         "one solved in the lesson": replace(EXERCISE, "not tried yet", "solved ✓"),
         "a solution that fails": lambda _lesson, solution: solution.cells[1].outputs[0].update(text="a hint"),
         "no solution of one": lambda _lesson, solution: solution.cells.pop()}),
     ("links_lead_somewhere", {
         "no such file": replace(END, "../README.md", "../LIESMICH.md"),
+        "no such file, with a title": replace(END, "../README.md", '../LIESMICH.md "Read me"'),
+        "no such file, by reference": replace(END, "(../README.md)", "[read]\n\n[read]: ../LIESMICH.md"),
+        "no such file, in HTML": replace(END, "[the README](../README.md)", '<a href="../LIESMICH.md">it</a>'),
         "no such heading": replace(GUESS, "#2-·-What-we-found", "#3-·-What-we-found"),
         "no such heading elsewhere": replace(0, "../docs/glossary.md", "../docs/glossary.md#letters"),
         "out of the course": replace(END, "../README.md", "../..")}),
