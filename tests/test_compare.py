@@ -28,6 +28,9 @@ def test_numbers_move_within_the_cells_tolerance_and_not_without_one():
     assert agree([text("loss 10.0\n")], [text("loss 10.9\n")], rel=0.1)
     assert not agree([text("loss 10.0\n")], [text("loss 11.2\n")], rel=0.1)
     assert not agree([text("loss 10.0\n")], [text("loss 11.5\n")], rel=0.1, abs=1)  # the wider of the two, not both
+    assert not agree([text("loss 10.0\n")], [text("loss 11.1\n")], rel=0.1)  # a share of what is stored
+    assert agree([text("gain -0.01\n")], [text("gain 0.01\n")], abs=0.05)
+    assert not agree([text("gain -0.50\n")], [text("gain 0.50\n")], abs=0.05)
     assert agree([text("p 1e-03\n")], [text("p 2e-03\n")], abs=0.01)
     assert not agree([text("3 of 10\n")], [text("4 of 10\n")], abs=2)
     assert agree([text("3 of 10\n")], [text("4 of 10\n")], abs=2, integers=True)
@@ -63,7 +66,8 @@ def test_a_figure_is_compared_by_its_words_its_marks_and_its_limits():
     assert not agree(stored, [figure(limits, bars, "at n2: 100 700; 200 750")], abs=100, figure=20)
     assert not agree(stored, [figure(limits, "Rectangle #d55e00", "at n2: 100 700; 200 800")], abs=9, figure=99)
     assert not agree(stored, [figure("limits 0 10 0 110", bars, "at n2: 100 700; 200 800")])
-    assert not agree(stored, [figure("limits 0 11 0 100", bars, "at n2: 100 700; 200 800")])
+    for others in ("0 11 0 100", "-1 10 0 100", "0 10 -9 100"):
+        assert not agree(stored, [figure(f"limits {others}", bars, "at n2: 100 700; 200 800")])
     assert agree(stored, [figure("limits 0 10 0 100.2", bars, "at n2: 100 700; 200 800")])
     assert not agree(stored, [figure(limits, bars)]) and not agree(stored, [figure()])
     assert not agree(stored, [figure(limits, bars, "at n2: 100 700; 200 800", alt="Figure: three bars")], abs=9)
@@ -74,6 +78,12 @@ def test_a_figure_in_the_place_of_a_text_is_found():
     for stored, fresh in ((figure("at n1: 0 0"), text("a line\n")), (text("a line\n"), figure("at n1: 0 0"))):
         assert not agree([stored], [fresh], abs=9, figure=99)
         assert settled([stored], [fresh], {}) == ([stored], [fresh])
+
+
+def test_html_is_compared_to_the_letter():
+    one, other = (nbformat.v4.new_output("display_data", {"text/html": f"<b>0.{digits}</b>", "text/plain": "bold"})
+                  for digits in (50, 51))
+    assert agree([one], [one], abs=9) and not agree([one], [other], abs=9)
 
 
 def test_how_far_outputs_moved_is_measured_in_text_and_in_figures():

@@ -186,13 +186,29 @@ def test_a_kernel_that_never_answers_is_not_started_again(monkeypatch):
     assert len(starts) == 1
 
 
+def test_how_a_cell_is_compared_is_told_by_its_tags_and_outputs():
+    figure = nbformat.v4.new_output("display_data", {"image/png": "AAAA"})
+    words = nbformat.v4.new_output("stream", text="words")
+    for outputs, metadata, how in (([], {}, None), ([figure], {"tolerance": {"figure": 9}}, "figure"),
+                                   ([figure, words], {}, "exactly"), ([words], {"tolerance": {}}, "within a tolerance"),
+                                   ([words], {"tags": ["nbval-skip"]}, "not"),
+                                   ([words], {"tags": ["claim"]}, "exactly"),
+                                   ([figure], {"tags": ["nbval-ignore-output"]}, "not")):
+        assert nbval_report.how(nbformat.v4.new_code_cell("1", outputs=outputs, metadata=metadata)) == how
+    rows = [{"how": how, "failed": how == "not"} for how in ("exactly", "exactly", "exactly", "not", None)]
+    said = nbval_report.shares(rows)
+    assert said.startswith("of 4 cells that show something 3 (75.0 %) compared exactly") and "; 1 cells failed" in said
+    assert "1 (25.0 %) compared not at all" in said
+
+
 def test_the_page_counts_failures_and_shows_what_was_stored_first(tmp_path):
     def shown(text):
         return [{"text": text, "drawn": [], "png": ""}]
-    row = {"notebook": "a", "cell": 0, "how": "exactly", "failed": True, "source": "", "why": "",
+    row = {"notebook": "a", "cell": 0, "how": "exactly", "failed": True, "source": "<b>", "why": "<i>",
            "stored": shown("aaa\n"), "fresh": shown("zzz\n")}
     rows = [row, {**row, "failed": False}, {**row, "notebook": "b", "failed": False}]
     page = nbval_report.write(rows, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<b>" not in page and "<i>" not in page and "&lt;b&gt;" in page and "&lt;i&gt;" in page
     assert page.index(">stored<") < page.index(">fresh<") and page.index("aaa") < page.index("zzz")
     for notebook, counts in (("a", (2, 0, 0, 0, 1)), ("b", (1, 0, 0, 0, 0))):
         assert f"<td>{notebook}</td>" + "".join(f'<td class="number">{count}</td>' for count in counts) in page

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors
+from matplotlib.colors import to_hex
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 from sft_helpers import models, plots, resources, widgets
@@ -57,6 +58,31 @@ def test_a_message_is_answered_and_a_correction_changes_the_answer(chat):
     assert "correction taken back" in parts["log"].value and "0 corrections in force" in parts["status"].value
     parts["undo"].click()
     assert "no correction to take back" in parts["status"].value
+
+
+def test_what_is_taken_back_is_the_last_correction_whatever_was_said_since(chat):
+    _assistant, parts = chat
+    send(parts, MINE)
+    correct(parts, "thanks")
+    assert shown(parts).count(MINE) == 2
+    send(parts, "Lovely cake!")
+    parts["undo"].click()
+    assert shown(parts).count(MINE) == 3 and shown(parts).count("Lovely cake!") == 1
+
+
+def test_an_unsure_answer_says_so(chat):
+    assistant, parts = chat
+    for threshold, told in ((0.0, False), (1.0, True)):
+        assistant.threshold = threshold
+        send(parts, MINE)
+        assert shown(parts).rpartition("customer")[2].count("; not sure") == told
+
+
+def test_a_page_without_a_kernel_says_what_would_stand_there(monkeypatch):
+    shown = []
+    monkeypatch.setattr(widgets, "display", lambda data, **_: shown.append(data))
+    widgets.neuron_knobs()
+    assert shown[0]["text/plain"] == "(Sliders for w and b appear here while the notebook runs.)"
 
 
 def test_an_empty_message_gives_nothing_to_go_by(chat):
@@ -324,7 +350,11 @@ def test_neighbours_come_from_the_chosen_table_nearest_first(vectors):
     left, right = plots.neighbours(vectors, "good", groups).axes
     drawn = zip([label.get_text() for label in left.get_yticklabels()], left.patches, strict=True)
     assert {name: bar.get_width() for name, bar in drawn} == pytest.approx(dict(vectors.most_similar("good", topn=8)))
-    assert {text.get_text() for text in right.texts} == {"good", "bad", "soup", "bread"}
+    places = {text.get_text(): text.xy for text in right.texts}
+    assert places.keys() == {"good", "bad", "soup", "bread"}
+    star, colours = right.collections[-1], [to_hex(mark.get_facecolor()[0]) for mark in right.collections]
+    assert np.allclose(star.get_offsets()[0], places["good"])
+    assert colours == [plots.GREY.lower()] * 4 + [plots.BLUE.lower()] * 4 + [plots.RED.lower()]
 
 
 @pytest.mark.parametrize("word", HOSTILE)
@@ -349,6 +379,12 @@ def test_the_race_walks_with_the_rates_and_steps_of_its_sliders():
     assert described(parts) == "After 20 steps nearest: two"
     parts["two"].value, parts["steps"].value = 4.0, 20  # leaves for infinity
     assert described(parts) == "After 20 steps nearest: one"
+
+
+def test_the_lines_of_a_race_join_places_of_equal_loss():
+    axis = plots.race({"one": np.zeros((3, 2))}, lambda a, b: a + 10 * b, levels=(5,)).axes[0]
+    a, b = axis.collections[0].get_paths()[0].vertices.T
+    assert np.allclose(a + 10 * b, 5)
 
 
 def test_a_racer_that_leaves_the_frame_is_not_followed_and_its_end_is_told():
@@ -380,7 +416,9 @@ def test_heads_are_shown_as_they_are_and_a_sentence_is_read_once():
     assert asked[1:] == ["bad $\\x{"]
     axis = plots.attention_head(*read("good soup"), 1, 0).axes[0]
     assert axis.images[0].get_array().tolist() == sink.tolist()
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["[CLS]", "good", "soup"]
+    for labels in (axis.get_yticklabels(), axis.get_xticklabels()):
+        assert [label.get_text() for label in labels] == ["[CLS]", "good", "soup"]
+    assert axis.images[0].norm.vmin == 0  # white is none, not the least
 
 
 def test_the_chosen_verdicts_are_drawn_as_scikit_learn_counts_them():
@@ -396,7 +434,11 @@ def test_the_chosen_verdicts_are_drawn_as_scikit_learn_counts_them():
     left, right = plots.verdicts(found, ("mean", "as it is"), labels, ["bad", "good"]).axes
     assert [int(text.get_text()) for text in right.texts] == \
         confusion_matrix(labels, found["mean", "as it is"]).ravel().tolist()
-    assert [bar.get_width() for bar in left.patches] == [75, 50, 100, 75]  # from below
+    names = [label.get_text() for label in left.get_yticklabels()]
+    assert dict(zip(names, (bar.get_width() for bar in left.patches), strict=True)) == {
+        ", ".join(key): 100 * np.mean(found[key] == labels) for key in found}
+    assert names == [", ".join(key) for key in found][::-1]  # from below
+    assert [to_hex(bar.get_facecolor()) == plots.BLUE.lower() for bar in left.patches] == [False, False, False, True]
 
 
 def test_the_dial_goes_through_the_recorded_rates_and_lifts_one_out():
