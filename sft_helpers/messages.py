@@ -83,8 +83,9 @@ def load(source=SHIPPED, seed=0):
     if rows[0].split is None:
         data.split_rows(inside, path, seed)
         places = {key: place for place, key in enumerate(dict.fromkeys(row.key for row in outside))}
-        for row in outside:  # equal texts together
-            row.split = ("test", "validation")[places[row.key] % 2]
+        for row in outside:
+            place = places[row.key]  # equal texts share it
+            row.split = ("test", "validation")[place % 2]
     for row in outside:
         if row.split == "train":
             raise data.DataError(f"{path}, {row.place}: a message of the intent {OUT_OF_SCOPE!r} is for validation or "
