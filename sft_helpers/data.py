@@ -77,8 +77,8 @@ def load(name="reviews", text_column="text", label_column="label", split_column=
     ------
     DataError
         A file that is missing, unreadable, empty, not UTF-8, without the named columns, with a row of the wrong
-        width, an empty text or label, an unknown split, a single label, a label that training lacks, one text
-        under two labels, or a text that stands in two splits. Nothing is ever dropped silently.
+        width, an empty text or label, an unknown split, a single label, a label written in two ways or that training lacks, one
+        text under two labels, or a text that stands in two splits. Nothing is ever dropped silently.
     ResourceError
         A hub data set that cannot be had, or a shipped file that was changed.
 
@@ -357,9 +357,13 @@ def _row(cells, header, columns, path, line, label_names, splits):
 
 
 def check_labels_agree(rows, path):
-    """Raise DataError if one text stands under two labels."""
-    first = {}
+    """Raise DataError if one label is written in two ways, or one text stands under two labels."""
+    first, spelt = {}, {}
     for row in rows:
+        seen = spelt.setdefault(comparable(row.label), row)
+        if seen.label != row.label:
+            raise DataError(f"{path}, {seen.place} and {row.place}: the labels {_short(seen.label)} and "
+                            f"{_short(row.label)} differ in nothing but capitals or blanks; write them alike.")
         seen = first.setdefault(row.key, row)
         if seen.label != row.label:
             raise DataError(f"{path}, {seen.place} and {row.place}: the same text is labelled {_short(seen.label)} and "

@@ -32,6 +32,7 @@ def written(tmp_path, content, name="mine.csv"):
     ("text,label\ngood,a\nso,a\nSo,b\n", "row 3 and row 4: the same text is labelled 'a' and 'b'"),
     ("text,label\ncaf\u00e9,a\nCAFE\u0301,b\n", "row 2 and row 3: the same text is labelled 'a' and 'b'"),
     ("text,label,split\nso,a,train\nso,b,train\n", "row 2 and row 3: the same text is labelled"),
+    ("text,label\ngood,a\nbad,b\nfine,A\n", "row 2 and row 4: the labels 'a' and 'A' differ in nothing but capitals"),
     ("text,label\ngood\xe9,a\rsch\xf6n,b\r".encode("latin-1"), "row 2: the text is not UTF-8"),
     ("text,label\ngood,a\n,b\n", "row 3: the text is empty"),
     ("text,label\ngood,a\n  ,b\n", "row 3: the text is empty"),
