@@ -77,8 +77,9 @@ def load(name="reviews", text_column="text", label_column="label", split_column=
     ------
     DataError
         A file that is missing, unreadable, empty, not UTF-8, without the named columns, with a row of the wrong
-        width, an empty text or label, an unknown split, a single label, a label written in two ways or that training lacks, one
-        text under two labels, or a text that stands in two splits. Nothing is ever dropped silently.
+        width, an empty text or label, an unknown split, a single label, a label that is written in two ways or that
+        training lacks, one text under two labels, or a text that stands in two splits. Nothing is ever dropped
+        silently.
     ResourceError
         A hub data set that cannot be had, or a shipped file that was changed.
 
