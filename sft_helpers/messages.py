@@ -75,7 +75,7 @@ def load(source=SHIPPED, seed=0):
     ResourceError
         The shipped file was changed.
     """
-    path = resources.shipped("messages.csv") if str(source) == SHIPPED else Path(source).expanduser()
+    path = resources.shipped("messages.csv") if str(source) == SHIPPED else Path(source)
     rows = _read(path, data.SPLITS, INTENTS + (OUT_OF_SCOPE,) if str(source) == SHIPPED else None)
     inside, outside = ([row for row in rows if (row.label == OUT_OF_SCOPE) is out] for out in (False, True))
     if not inside:
