@@ -285,7 +285,8 @@ def report(options, config, splits, history, judged, probabilities, scores, back
                        rows[int(i)]["text"][:400]] for i in worst]) if worst else "<p>There are none.</p>",
               "<h2>Settings</h2>", _table(["setting", "value"], settings.items()),
               "<h2>Where this comes from</h2>", _table(["", ""], origin.items())]
-    return PAGE.format(title=f"Fine-tuning report: {html.escape(Path(options.output).name)}", body="\n".join(parts))
+    name = html.escape(Path(options.output).resolve().name)
+    return PAGE.format(title=f"Fine-tuning report: {name}", body="\n".join(parts))
 
 
 def _cut(model, texts):

@@ -415,6 +415,22 @@ def test_of_many_labels_the_report_names_what_is_confused_most():
     plots.base64_png(plots.confusion(np.eye(2, dtype=int), names[:2]))  # a dollar is no formula
 
 
+def test_a_report_is_named_after_its_folder_however_that_was_named(tmp_path, monkeypatch):
+    (tmp_path / "my_model").mkdir()
+    monkeypatch.chdir(tmp_path / "my_model")
+    rows = rows_of([0, 1])
+    for output in (".", "../my_model", str(tmp_path / "my_model")):
+        page = page_of({"train": rows, "test": rows}, np.eye(2), run_of([], 1), output=output)
+        assert "<title>Fine-tuning report: my_model</title>" in page
+
+
+def test_of_many_labels_only_the_commonest_confusions_are_listed():
+    truth = np.arange(82) % 41
+    rows = rows_of(truth.tolist(), names=[f"label {i}" for i in range(41)])
+    page = page_of({"train": rows, "test": rows}, np.eye(41)[np.where(truth < 20, truth + 20, truth)], run_of([], 1))
+    assert page.split("confused most often")[1].split("</table>")[0].count("<td>2</td>") == finetune.WORST == 15
+
+
 def test_a_text_in_two_files_is_found(files, tmp_path):
     with open(files["train"], encoding="utf-8") as file:
         first = list(csv.reader(file))[1]
