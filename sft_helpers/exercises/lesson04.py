@@ -44,8 +44,7 @@ def _skipgram(function):
             return ("right for a window of 1, wrong for 2: near the start i − window is negative, and such a slice is "
                     "empty. Begin at max(0, i − window).")
         farther = {("the", "came"), ("came", "the"), ("bus", "late"), ("late", "bus")}
-        wide = wide if set(wide) == right | farther else []
-        if len(wide) != 10:
+        if set(wide) != right | farther or len(wide) != 10:
             return "right for a window of 1, wrong for 2: the window is how far away a context word may stand."
         twice = as_list(function(["so", "so", "bread"], 1))
         if len(twice) != 4:
