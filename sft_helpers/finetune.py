@@ -42,7 +42,9 @@ MODES = {"frozen": "the head alone, on features computed once", "top-k": "the he
          "full": "everything"}
 HELP = {"epochs": "passes over the training texts", "batch_size": "texts per update, over all processes",
         "accumulation": "parts a batch is cut into, to save memory", "lr": "highest learning rate of the backbone",
-        "head_lr": "highest learning rate of the head", "weight_decay": "AdamW's; not on biases and norms",
+        "head_lr": "highest learning rate of the head",
+        "layer_decay": "each layer's rate as a share of that of the layer above it",
+        "weight_decay": "AdamW's; not on biases and norms",
         "warmup": "share of the updates with a rising learning rate", "schedule": "after the warm-up",
         "max_grad_norm": "longer gradients are shortened to this", "metric": "by which the best epoch is chosen",
         "patience": "stop after so many epochs without a better one",

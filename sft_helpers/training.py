@@ -6,6 +6,7 @@ Lessons 08 and 09 build it step by step; the sections below stand in the order i
 import contextlib
 import copy
 import math
+import re
 import tempfile
 import time
 import types
@@ -61,6 +62,9 @@ class Config:
         Parts that a batch is cut into, to save memory; their gradients are added up to the batch's.
     lr, head_lr : float
         Highest learning rate of the backbone, and of the head (None: the same).
+    layer_decay : float
+        Each layer's learning rate as a share of that of the layer above it; the topmost has lr, the embeddings count
+        as one layer more. 1 gives all the same.
     weight_decay : float
         As in AdamW; biases and norms are left out.
     warmup : float
@@ -91,6 +95,7 @@ class Config:
     accumulation: int = 1
     lr: float = 1e-4
     head_lr: float | None = 1e-3
+    layer_decay: float = 1.0
     weight_decay: float = 0.01
     warmup: float = 0.1
     schedule: str = "linear"
@@ -110,6 +115,7 @@ class Config:
         checks = {"epochs": counts(self.epochs), "batch_size": counts(self.batch_size),
                   "accumulation": counts(self.accumulation) and self.accumulation <= self.batch_size,
                   "lr": real(self.lr), "head_lr": self.head_lr is None or real(self.head_lr),
+                  "layer_decay": real(self.layer_decay, 1) and self.layer_decay > 0,
                   "weight_decay": real(self.weight_decay), "warmup": real(self.warmup, 1),
                   "schedule": self.schedule in SCHEDULES,
                   "max_grad_norm": self.max_grad_norm is None or (isinstance(self.max_grad_norm, Real)
@@ -329,6 +335,7 @@ class _Run:
 
         self.epoch, self.step, self.in_epoch = 0, 0, 0  # epochs done, updates done, updates done in this epoch
         self.loss_sum, self.best_score, self.without_gain = 0.0, -math.inf, 0
+        self.highest_lr = config.head_lr if frozen and config.head_lr is not None else config.lr
         self.ahead = None  # data, rows and inputs of the next batch, where a GPU leaves time to prepare them
         self._keep_best(self._copy())
         self.steps_per_epoch = -(-len(self.train.labels) // config.batch_size)
@@ -349,11 +356,14 @@ class _Run:
             self._restore()
 
     def _groups(self, weights, frozen):
-        """Return the optimizer's groups: head or not, decayed or not."""
+        """Return the optimizer's groups: head or layer of the backbone, decayed or not."""
         config, groups = self.config, {}
+        layers = self.classifier.backbone.config.num_hidden_layers
         for name, weight in weights.items():
             head = frozen or name.startswith("head.")
-            lr = config.head_lr if head and config.head_lr is not None else config.lr
+            layer = re.search(r"encoder\.layer\.(\d+)\.", name)
+            below = layers - 1 - int(layer[1]) if layer else layers * name.startswith("backbone.embeddings.")
+            lr = config.head_lr if head and config.head_lr is not None else config.lr * config.layer_decay**below
             decay = config.weight_decay if weight.ndim > 1 else 0.0  # not on biases and norms
             groups.setdefault((lr, decay), []).append(weight)
         return [{"params": members, "lr": lr, "highest_lr": lr, "weight_decay": decay}
@@ -451,8 +461,7 @@ class _Run:
             self._not_finite(f"The gradient became {norm}")
         self.optimizer.step()
         self.step, self.in_epoch, self.loss_sum = self.step + 1, self.in_epoch + 1, self.loss_sum + value * len(rows)
-        self.history.steps.append({"step": self.step, "loss": value, "lr": self.optimizer.param_groups[0]["lr"],
-                                   "grad_norm": norm})
+        self.history.steps.append({"step": self.step, "loss": value, "lr": self.highest_lr * factor, "grad_norm": norm})
 
     def _loss(self, chosen, rows):
         """The summed loss of some rows; of none (more processes than rows) a zero that has all gradients."""

@@ -209,11 +209,33 @@ def test_validation_scores_are_those_of_the_models_answers(folder):
 @pytest.mark.slow
 def test_a_head_alone_is_trained_at_its_own_rate_and_its_features_are_kept_where_asked(tmp_path, folder):
     features.forget()
-    config = training.Config(epochs=1, batch_size=8, lr=0.5, head_lr=0.25, warmup=0.0, schedule="constant")
-    history = training.fit(tiny.classifier(folder, trained_layers=0), tiny.texts(16), tiny.texts(8, seed=1), config,
-                           feature_folder=tmp_path)
-    assert [step["lr"] for step in history.steps] == [0.25] * 2
+    config = training.Config(epochs=1, batch_size=8, lr=0.5, head_lr=0.25, weight_decay=0.0, warmup=0.0,
+                             schedule="constant")
+    model = tiny.classifier(folder, trained_layers=0)
+    before = tiny.weights(model)["head.weight"]
+    history = training.fit(model, tiny.texts(8), tiny.texts(8, seed=1), config, feature_folder=tmp_path)
+    assert [step["lr"] for step in history.steps] == [0.25]
+    moved = (tiny.weights(model)["head.weight"] - before).abs().max().item()
+    assert moved == pytest.approx(0.25, rel=0.01)  # Adam's first step is as long as the rate
     assert len(list(tmp_path.glob("features-*.safetensors"))) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("trained_layers", "pooling"), [("all", "mean"), ("all", "pooler"), (1, "pooler")])
+def test_each_layer_below_another_learns_at_a_share_of_its_rate(still, trained_layers, pooling):
+    """Adam's first step is as long as the rate, wherever there is a gradient."""
+    model = tiny.classifier(still, trained_layers=trained_layers, pooling=pooling)
+    before = tiny.weights(model)
+    history = training.fit(model, tiny.texts(8), None, training.Config(
+        epochs=1, batch_size=8, lr=1e-4, head_lr=1e-3, layer_decay=0.5, weight_decay=0.0, warmup=0.0))
+    expected = {"head.": 1e-3, "backbone.pooler.": 1e-4 * (pooling == "pooler"), "backbone.encoder.layer.1.": 1e-4,
+                "backbone.encoder.layer.0.": 5e-5 * (trained_layers == "all"),
+                "backbone.embeddings.": 2.5e-5 * (trained_layers == "all")}
+    for part, rate in expected.items():
+        steps = [(weight - before[name]).abs().max().item() for name, weight in tiny.weights(model).items()
+                 if name.startswith(part)]
+        assert max(steps) == pytest.approx(rate, rel=0.01)
+    assert [step["lr"] for step in history.steps] == [1e-4]  # the topmost layer's
 
 
 @pytest.mark.slow
@@ -400,14 +422,16 @@ def test_attention_written_out_bears_a_row_that_is_all_padding():
                                    {"batch_size": 8.0}, {"accumulation": 1.5}, {"patience": 1.5}, {"seed": 0.5},
                                    {"lr": "1e-4"}, {"lr": None}, {"head_lr": "1e-3"}, {"weight_decay": None},
                                    {"warmup": "0.1"}, {"max_grad_norm": "1"}, {"max_grad_norm": math.nan},
-                                   {"bucketing": "no"}, {"seed": 2**32}])
+                                   {"bucketing": "no"}, {"seed": 2**32}, {"layer_decay": 0.0}, {"layer_decay": 1.1},
+                                   {"layer_decay": "0.9"}, {"layer_decay": None}])
 def test_a_setting_that_makes_no_sense_is_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         training.Config(**wrong)
 
 
 @pytest.mark.parametrize("limit", [{"warmup": 0}, {"warmup": 1}, {"accumulation": 32}, {"seed": 2**32 - 1}, {"lr": 0},
-                                   {"max_grad_norm": math.inf}, {"head_lr": None}, {"bucketing": np.bool_(False)}])
+                                   {"max_grad_norm": math.inf}, {"head_lr": None}, {"bucketing": np.bool_(False)},
+                                   {"layer_decay": 1}, {"layer_decay": np.float32(0.5)}])
 def test_a_setting_at_its_limit_is_taken(limit):
     assert {**training.Config().__dict__, **limit} == training.Config(**limit).__dict__
 
