@@ -136,8 +136,9 @@ def _run(options):
             raise ValueError(f"accelerate launch asks for {launched}, --precision for {given['precision']}; "
                              "ask for one.")
         given["precision"] = launched
-    if options.mode == "frozen" and "lr" in given:
-        raise ValueError("--lr is the backbone's rate, and --mode frozen trains none of it; --head-lr is the head's.")
+    if options.mode == "frozen" and given.keys() & {"lr", "layer_decay"}:
+        raise ValueError("--lr and --layer-decay are the backbone's, and --mode frozen trains none of it; --head-lr is "
+                         "the head's rate.")
     config = training.Config(**{**(FROZEN if options.mode == "frozen" else {}), **given})
     if (options.mode == "top-k") != (options.layers is not None):
         raise ValueError("--mode top-k and --layers K belong together.")

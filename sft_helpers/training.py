@@ -281,8 +281,9 @@ def fit(model, train, validation=None, config=None, checkpoints=None, checkpoint
 
     References
     ----------
-    Loshchilov and Hutter: Decoupled Weight Decay Regularization, ICLR 2019. Accelerate documentation, "Gradient
-    accumulation" and "Memory utilities".
+    Loshchilov and Hutter: Decoupled Weight Decay Regularization, ICLR 2019. Howard and Ruder: Universal Language Model
+    Fine-tuning for Text Classification, ACL 2018 (``layer_decay``). Accelerate documentation, "Gradient accumulation"
+    and "Memory utilities".
     """
     return _Run(model, train, validation, config or Config(), checkpoints, checkpoint_steps, feature_folder).fit()
 

@@ -305,6 +305,7 @@ def test_a_text_is_shown_and_not_run(files, tmp_path):
     (["--validation", ""], "--validation is empty"), (["--test", ""], "--test is empty"),
     (["--train", ""], "--train is empty"), (["--output", ""], "--output is empty"),
     (["--mode", "frozen", "--lr", "0.1"], "--mode frozen trains none of it"),
+    (["--mode", "frozen", "--layer-decay", "0.9"], "--mode frozen trains none of it"),
     (["--mode", "top-k", "--layers", "0"], "--layers is 1 or more"),
     (["--seed", "-1"], "seed = -1 makes no sense")])
 def test_what_cannot_be_had_ends_it_with_one_sentence(files, tmp_path, change, said):
