@@ -45,6 +45,7 @@ HELP = {"epochs": "passes over the training texts", "batch_size": "texts per upd
         "head_lr": "highest learning rate of the head",
         "layer_decay": "each layer's rate as a share of that of the layer above it",
         "weight_decay": "AdamW's; not on biases and norms",
+        "label_smoothing": "share of the target spread over all labels",
         "warmup": "share of the updates with a rising learning rate", "schedule": "after the warm-up",
         "max_grad_norm": "longer gradients are shortened to this", "metric": "by which the best epoch is chosen",
         "patience": "stop after so many epochs without a better one",

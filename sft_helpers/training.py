@@ -67,6 +67,8 @@ class Config:
         as one layer more. 1 gives all the same.
     weight_decay : float
         As in AdamW; biases and norms are left out.
+    label_smoothing : float
+        Share of the target spread evenly over all labels in training; the validation loss is the plain one.
     warmup : float
         Share of the updates over which the learning rate rises from near zero.
     schedule : {"linear", "constant"}
@@ -97,6 +99,7 @@ class Config:
     head_lr: float | None = 1e-3
     layer_decay: float = 1.0
     weight_decay: float = 0.01
+    label_smoothing: float = 0.0
     warmup: float = 0.1
     schedule: str = "linear"
     max_grad_norm: float | None = 1.0
@@ -116,8 +119,9 @@ class Config:
                   "accumulation": counts(self.accumulation) and self.accumulation <= self.batch_size,
                   "lr": real(self.lr), "head_lr": self.head_lr is None or real(self.head_lr),
                   "layer_decay": real(self.layer_decay, 1) and self.layer_decay > 0,
-                  "weight_decay": real(self.weight_decay), "warmup": real(self.warmup, 1),
-                  "schedule": self.schedule in SCHEDULES,
+                  "weight_decay": real(self.weight_decay),
+                  "label_smoothing": real(self.label_smoothing, 1) and self.label_smoothing < 1,
+                  "warmup": real(self.warmup, 1), "schedule": self.schedule in SCHEDULES,
                   "max_grad_norm": self.max_grad_norm is None or (isinstance(self.max_grad_norm, Real)
                                                                   and self.max_grad_norm > 0),
                   "patience": self.patience is None or counts(self.patience), "metric": self.metric in METRICS,
@@ -138,8 +142,8 @@ class History:
     Attributes
     ----------
     epochs : list of dict
-        For each epoch ``epoch``, ``step``, ``train_loss`` (mean over its examples), and with validation data
-        ``loss``, ``accuracy``, ``f1``.
+        For each epoch ``epoch``, ``step``, ``train_loss`` (mean over its examples, as minimised), and with validation
+        data ``loss``, ``accuracy``, ``f1``.
     steps : list of dict
         For each update ``step``, ``loss``, ``lr`` (the backbone's, if it is trained), ``grad_norm`` (before clipping).
     metric : str
@@ -282,8 +286,9 @@ def fit(model, train, validation=None, config=None, checkpoints=None, checkpoint
     References
     ----------
     Loshchilov and Hutter: Decoupled Weight Decay Regularization, ICLR 2019. Howard and Ruder: Universal Language Model
-    Fine-tuning for Text Classification, ACL 2018 (``layer_decay``). Accelerate documentation, "Gradient accumulation"
-    and "Memory utilities".
+    Fine-tuning for Text Classification, ACL 2018 (``layer_decay``). Szegedy et al.: Rethinking the
+    Inception Architecture for Computer Vision, CVPR 2016 (label smoothing). Accelerate documentation, "Gradient
+    accumulation" and "Memory utilities".
     """
     return _Run(model, train, validation, config or Config(), checkpoints, checkpoint_steps, feature_folder).fit()
 
@@ -469,7 +474,8 @@ class _Run:
         asked = chosen if len(chosen) else rows[:1]
         logits = self._logits(self.train, asked)
         labels = self.train.labels[asked].to(self.accelerator.device)
-        loss = nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
+        loss = nn.functional.cross_entropy(logits.float(), labels, reduction="sum",
+                                           label_smoothing=self.config.label_smoothing)
         return loss if len(chosen) else 0.0 * loss
 
     def _logits(self, data, rows):

@@ -200,8 +200,8 @@ def asked(files, tmp_path, monkeypatch):
 
 def test_every_setting_reaches_the_run(asked):
     other = {"epochs": 5, "batch_size": 6, "accumulation": 2, "lr": 2e-4, "head_lr": 3e-3, "layer_decay": 0.8,
-             "weight_decay": 0.2, "warmup": 0.3, "schedule": "constant", "max_grad_norm": 2.0, "patience": 3,
-             "metric": "f1", "precision": "fp32", "bucketing": False, "seed": 4}
+             "weight_decay": 0.2, "label_smoothing": 0.1, "warmup": 0.3, "schedule": "constant", "max_grad_norm": 2.0,
+             "patience": 3, "metric": "f1", "precision": "fp32", "bucketing": False, "seed": 4}
     given = [part for name, value in other.items() if name != "bucketing"
              for part in ("--" + name.replace("_", "-"), str(value))]
     assert dataclasses.asdict(asked(*given, "--no-bucketing").config) == other

@@ -100,7 +100,8 @@ def test_no_batch_mixes_two_pools(count, pool):
 @pytest.mark.slow
 def test_fit_is_the_plain_loop(still):
     """The same updates as a loop written out: AdamW, warm-up and decay, clipping, no decay on biases and norms."""
-    config, data = training.Config(**{**tiny.CONFIG.__dict__, "weight_decay": 0.5}), tiny.texts(60)
+    config = training.Config(**{**tiny.CONFIG.__dict__, "weight_decay": 0.5, "label_smoothing": 0.1})
+    data = tiny.texts(60)
     model, history = trained(still, config)
     plain = tiny.classifier(still)
     lengths = [len(ids) for ids in plain.tokenizer(list(data["text"]), truncation=True, max_length=32)["input_ids"]]
@@ -117,7 +118,8 @@ def test_fit_is_the_plain_loop(still):
         for rows in training.batches(lengths, 8, 0, epoch):
             chosen = data.select(rows)
             inputs = plain.tokenizer(list(chosen["text"]), padding=True, return_tensors="pt")
-            loss = torch.nn.functional.cross_entropy(plain(**inputs), torch.tensor(list(chosen["label"])))
+            loss = torch.nn.functional.cross_entropy(plain(**inputs), torch.tensor(list(chosen["label"])),
+                                                     label_smoothing=0.1)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
@@ -200,10 +202,12 @@ def test_the_best_epoch_is_that_of_the_measure_asked_for(folder, monkeypatch, me
 def test_validation_scores_are_those_of_the_models_answers(folder):
     model, rows = tiny.classifier(folder, trained_layers=0), tiny.texts(30, seed=1)
     rows = rows.select(np.argsort(rows["label"], kind="stable")[:22])
-    history = training.fit(model, tiny.texts(60), rows, training.Config(epochs=1, batch_size=8))
+    history = training.fit(model, tiny.texts(60), rows, training.Config(epochs=1, batch_size=8, label_smoothing=0.2))
     truth, answers = np.array(["without", "with"])[rows["label"]], np.array(model.predict(rows["text"]))
     accuracy, f1 = (truth == answers).mean(), f1_score(truth, answers, average="macro")
     assert (history.best["accuracy"], history.best["f1"]) == pytest.approx((accuracy, f1)) and abs(accuracy - f1) > 0.01
+    given = model.probabilities(rows["text"])[range(22), rows["label"]]
+    assert history.best["loss"] == pytest.approx(-given.log().mean().item(), abs=1e-5)  # no share of it is smoothed
 
 
 @pytest.mark.slow
@@ -423,7 +427,8 @@ def test_attention_written_out_bears_a_row_that_is_all_padding():
                                    {"lr": "1e-4"}, {"lr": None}, {"head_lr": "1e-3"}, {"weight_decay": None},
                                    {"warmup": "0.1"}, {"max_grad_norm": "1"}, {"max_grad_norm": math.nan},
                                    {"bucketing": "no"}, {"seed": 2**32}, {"layer_decay": 0.0}, {"layer_decay": 1.1},
-                                   {"layer_decay": "0.9"}, {"layer_decay": None}])
+                                   {"layer_decay": "0.9"}, {"layer_decay": None}, {"label_smoothing": -0.1},
+                                   {"label_smoothing": 1}, {"label_smoothing": "0.1"}])
 def test_a_setting_that_makes_no_sense_is_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         training.Config(**wrong)
@@ -431,7 +436,7 @@ def test_a_setting_that_makes_no_sense_is_named(wrong):
 
 @pytest.mark.parametrize("limit", [{"warmup": 0}, {"warmup": 1}, {"accumulation": 32}, {"seed": 2**32 - 1}, {"lr": 0},
                                    {"max_grad_norm": math.inf}, {"head_lr": None}, {"bucketing": np.bool_(False)},
-                                   {"layer_decay": 1}, {"layer_decay": np.float32(0.5)}])
+                                   {"layer_decay": 1}, {"layer_decay": np.float32(0.5)}, {"label_smoothing": 0}])
 def test_a_setting_at_its_limit_is_taken(limit):
     assert {**training.Config().__dict__, **limit} == training.Config(**limit).__dict__
 
