@@ -268,7 +268,9 @@ def report(options, config, splits, history, judged, probabilities, scores, back
         f"<p>Training texts have {np.median(words):.0f} words (median), the longest {max(words)}. Of all texts {cut:,} "
         f"are longer than {options.max_length} tokens and were cut there.</p>",
         "<h2>Training</h2>", _picture(history.plot(), "Loss and validation score over the run"),
-        f"<p>Kept: epoch {history.best_epoch} of {len(history.epochs)}, the best by {html.escape(config.metric)}.</p>",
+        f"<p>Kept: epoch {history.best_epoch} of {len(history.epochs)}, the best by {html.escape(config.metric)}."
+        + " The training loss is that of smoothed labels, which never comes to 0; the validation loss is the plain one."
+        * (config.label_smoothing > 0) + "</p>",
         _table(["epoch", "training loss", "validation loss", "accuracy", "macro F1"],
                [[e["epoch"], f"{e['train_loss']:.3f}", f"{e['loss']:.3f}", f"{e['accuracy']:.1%}", f"{e['f1']:.1%}"]
                 for e in history.epochs]),

@@ -81,7 +81,7 @@ def run_of(epochs, best_epoch):
                                  epochs=epochs, plot=lambda: plots.subplots()[0])
 
 
-def page_of(splits, probabilities, history, **changed):
+def page_of(splits, probabilities, history, config=None, **changed):
     """Written from probabilities that are given: no model has to be trained for it."""
     options = types.SimpleNamespace(**{"mode": "full", "layers": None, "pooling": "mean", "max_length": 2,
                                        "train": "mine.csv", "backbone": "embedded", "output": "out", **changed})
@@ -89,7 +89,7 @@ def page_of(splits, probabilities, history, **changed):
     model.frozen = torch.nn.Linear(9, 9).requires_grad_(False)
     model.max_length, model.tokenizer = 2, lambda some, max_length, truncation: {
         "input_ids": [text.split()[:max_length] for text in some]}
-    return finetune.report(options, training.Config(), splits, history, "test", probabilities,
+    return finetune.report(options, config or training.Config(), splits, history, "test", probabilities,
                            finetune.summary(splits["test"], probabilities), types.SimpleNamespace(source="here"), model)
 
 
@@ -134,6 +134,9 @@ def test_the_report_keeps_apart_what_is_alike():
     assert re.search(r"test accuracy <b>([\d.]+) %.*macro F1 <b>([\d.]+) %", page).groups() == ("75.0", "42.9")
     assert "<tr><td>2</td><td>0.200</td><td>0.700</td><td>70.0%</td><td>65.0%</td></tr>" in page
     assert "commonest training label would be right for 25.0%" in page and "Kept: epoch 2 of 3" in page
+    assert "smoothed labels" not in page
+    assert "smoothed labels" in page_of(splits, np.array([[0.9, 0.1]] * 4), run_of(EPOCHS, 2),
+                                        training.Config(label_smoothing=0.1))
 
 
 def test_the_report_shows_the_worst_errors_and_the_beginning_of_long_texts():
