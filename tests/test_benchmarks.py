@@ -88,6 +88,8 @@ def test_what_readme_and_lesson_11_say_of_the_setting_for_all_questions_is_so():
     assert "a tenth of the target is spread" in readme and row["setting"]["label_smoothing"] == 0.1
     assert f"The {100 * row['accuracy']:.1f} owes half a point to two settings" in readme
     assert len(row["held_back"]) == 17 and "full had seventeen to choose from" in readme
+    lesson = (ROOT / "notebooks" / "11_overfitting_and_cures.ipynb").read_text(encoding="utf-8")
+    assert "the setting that did best on questions held back smooths the labels" in lesson
 
 
 def test_readme_quotes_the_real_data():
